@@ -68,41 +68,23 @@ _SAFE_ASYNC_LOOKUP = hasattr(Connection, "aextra_dejson")
 
 
 async def aget_connection(conn_id: str, executor: ThreadPoolExecutor) -> Connection:
-    """
-    Look up a connection from a coroutine without blocking its loop.
-
-    :param conn_id: The connection's id.
-    :param executor: Threads to look it up in, where this Airflow cannot do it asynchronously.
-    :raises AirflowNotFoundException: There is none of this id.
-    """
+    """Look up a connection from a coroutine without blocking its loop."""
     if _SAFE_ASYNC_LOOKUP:
         return await BaseHook.aget_connection(conn_id)
     return cast("Connection", await ask_airflow(executor, BaseHook.get_connection, conn_id))
 
 
 async def ask_airflow(executor: ThreadPoolExecutor, function: Callable[..., Any], *args: Any) -> Any:
-    """
-    Ask Airflow for something from a coroutine, by a function that blocks.
-
-    In a plain thread Airflow 3.1 would speak to its supervisor beside the triggerer's loop, read the answer of somebody
-    else and end the triggerer; asgiref's threads know their loop.
-
-    :param executor: Threads to ask in.
-    :param function: What asks: ``Variable.get``, say.
-    :param args: Its arguments.
-    """
+    """Ask Airflow for something from a coroutine, by a function that blocks."""
+    # In a plain thread Airflow 3.1 would speak to its supervisor beside the triggerer's loop, read the answer of
+    # somebody else and end the triggerer; asgiref's threads know their loop.
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(function, thread_sensitive=False, executor=executor)(*args)
 
 
 async def amask_secret(secret: str, executor: ThreadPoolExecutor) -> None:
-    """
-    Have Airflow mask a secret in its logs, from a coroutine.
-
-    :param secret: What must not be shown.
-    :param executor: Threads in which Airflow is called, where it has no asynchronous call.
-    """
+    """Have Airflow mask a secret in its logs, from a coroutine."""
     from airflow.sdk import log
 
     if hasattr(log, "amask_secret"):  # 3.3.2+
@@ -112,11 +94,8 @@ async def amask_secret(secret: str, executor: ThreadPoolExecutor) -> None:
 
 
 def can_give_up_asking() -> bool:
-    """
-    Say whether a question to Airflow may be left to a thread that nobody waits for any more.
-
-    On Airflow 3.1 threads have no lock between them and the supervisor: the next question would get its answer.
-    """
+    """Say whether a question to Airflow may be left to a thread that nobody waits for any more."""
+    # On Airflow 3.1 threads have no lock between them and the supervisor: the next question would get its answer.
     from airflow.sdk.execution_time.comms import CommsDecoder
 
     return not in_task() or hasattr(CommsDecoder, "_thread_lock")
@@ -135,12 +114,7 @@ def several_machines() -> bool:
 
 
 class AssetMemory:
-    """
-    What an asset watcher's trigger remembers beside its asset, from Airflow 3.3 on; before, nothing.
-
-    :param trigger: The trigger.
-    :param key: Name of what is remembered.
-    """
+    """What an asset watcher's trigger remembers beside its asset, from Airflow 3.3 on; before, nothing."""
 
     def __init__(self, trigger: Any, key: str) -> None:
         self._store = getattr(trigger, "asset_state_store", None)
@@ -157,10 +131,6 @@ class AssetMemory:
             return None
 
     async def write(self, value: str) -> None:
-        """
-        Remember.
-
-        :param value: What to remember.
-        """
+        """Remember a value."""
         if self._store is not None:
             await self._store.aset(self._key, value)

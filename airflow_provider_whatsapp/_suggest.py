@@ -22,13 +22,7 @@ _ALIASES = {
 
 
 def refuse_unknown(cls: type, arguments: dict[str, Any]) -> None:
-    """
-    Refuse an argument that a class does not have, where one of another name was meant.
-
-    :param cls: An operator, sensor or notifier.
-    :param arguments: Keyword arguments that it is given.
-    :raises TypeError: It has none of this name, and one that is called nearly so.
-    """
+    """Refuse an argument that a class does not have, where one of another name was meant."""
     if not cls.__module__.startswith(__package__ or __name__):
         return  # a class of somebody's own may take arguments out of its kwargs
     known = _names(cls)

@@ -58,11 +58,7 @@ class AirflowConnections:
     """The connections in Airflow's own database, as ``airflow connections`` reads and writes them."""
 
     def has(self, conn_id: str) -> bool:
-        """
-        Return whether there is a connection of this name.
-
-        :param conn_id: The name.
-        """
+        """Return whether there is a connection of this name."""
         from airflow.models.connection import Connection
         from airflow.utils.session import create_session
         from sqlalchemy import select
@@ -71,12 +67,7 @@ class AirflowConnections:
             return session.scalar(select(Connection.id).where(Connection.conn_id == conn_id)) is not None
 
     def save(self, conn_id: str, text: str) -> None:
-        """
-        Store a connection in place of the one of the same name; Airflow encrypts its password and its extras.
-
-        :param conn_id: The name.
-        :param text: The connection as JSON.
-        """
+        """Store a connection in place of the one of the same name; Airflow encrypts its password and its extras."""
         from airflow.models.connection import Connection
         from airflow.utils.session import create_session
         from sqlalchemy import select

@@ -62,17 +62,8 @@ def template_uri(waba_id: str, name: str, language: str) -> str:
 def emit_templates(
     operator: BaseOperator, context: Context, hook: MatonWhatsAppHook, templates: Iterable[Mapping[str, Any]]
 ) -> None:
-    """
-    Make events of approved templates through a task's outlets; without outlets nothing happens.
-
-    Every alias gets an event for each template. An asset's event, which Airflow makes at the task's end in any case,
-    gets the template's facts.
-
-    :param operator: The task's operator.
-    :param context: Airflow's context.
-    :param hook: Its hook, which knows the account.
-    :param templates: Approved templates as Graph lists them.
-    """
+    """Make events of approved templates through a task's outlets; without outlets nothing happens."""
+    # An alias gets an event for each template; an asset's event, which Airflow makes at the task's end, gets its facts.
     if not operator.outlets:
         return
     from airflow.sdk import Asset, AssetAlias

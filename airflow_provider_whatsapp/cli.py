@@ -217,12 +217,7 @@ def _connect(given: argparse.Namespace) -> int:
 
 
 def results_command(given: argparse.Namespace) -> int:
-    """
-    Run ``results``.
-
-    :param given: The parsed command line, with ``open_url`` as for :func:`main`.
-    :return: The exit status.
-    """
+    """Run ``results``, and return the exit status."""
     from airflow_provider_whatsapp.delivery.results import assemble
 
     scheme, is_url, rest = given.path.partition("://")
@@ -241,18 +236,11 @@ def results_command(given: argparse.Namespace) -> int:
 def main(
     arguments: Sequence[str] | None = None,
     *,
-    open_url: Callable[[str], Any] = Path,
-    open_database: Callable[[str], Any] | None = None,
-    airflow_connections: Callable[[], Any] | None = None,
+    open_url: Callable[[str], Any] = Path,  # the path of a file in an object store, by means of Airflow
+    open_database: Callable[[str], Any] | None = None,  # the hook of a database's connection
+    airflow_connections: Callable[[], Any] | None = None,  # Airflow's own store of connections
 ) -> int:
-    """
-    Run a command and return the exit status.
-
-    :param arguments: The command line; None: this process's.
-    :param open_url: Returns the path of a file in an object store, by means of Airflow.
-    :param open_database: Returns the hook of a database's connection, by means of Airflow.
-    :param airflow_connections: Returns Airflow's own store of connections.
-    """
+    """Run a command, and return the exit status."""
     made = parser()
     if not (sys.argv[1:] if arguments is None else arguments):
         made.print_help(sys.stderr)
@@ -267,13 +255,7 @@ def main(
 def templates_command(
     given: argparse.Namespace, find_config: Callable[[argparse.Namespace], ClientConfig] | None = None
 ) -> int:
-    """
-    Run ``templates plan``, ``apply`` or ``pull``.
-
-    :param given: The parsed command line.
-    :param find_config: Finds the connection; None: in the environment.
-    :return: The exit status.
-    """
+    """Run ``templates plan``, ``apply`` or ``pull``, and return the exit status."""
     from airflow_provider_whatsapp.client.errors import WhatsAppError
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 

@@ -16,12 +16,7 @@ DEFAULT_CONN_ID = "maton_whatsapp_default"
 
 
 def config_of(given: argparse.Namespace) -> ClientConfig:
-    """
-    Read the connection from the environment, and let options win over it.
-
-    :param given: The parsed command line.
-    :raises ConfigurationError: There is none, or a value in it is missing or malformed.
-    """
+    """Read the connection from the environment, and let options win over it."""
     from airflow_provider_whatsapp.client.connection import API_KEY_VARIABLE, config_or_key
     from airflow_provider_whatsapp.client.errors import ConfigurationError
 
@@ -44,22 +39,12 @@ def config_of(given: argparse.Namespace) -> ClientConfig:
 
 
 def loading(file: str) -> str:
-    """
-    Return the shell's command that sets the variables of a file of ``NAME='value'`` lines.
-
-    :param file: Its path; one without a folder is in the current one.
-    """
+    """Return the shell's command that sets the variables of a file of ``NAME='value'`` lines."""
     return f"set -a; . {shlex.quote(file if '/' in file else f'./{file}')}; set +a"
 
 
 def with_options(config: ClientConfig, given: argparse.Namespace) -> ClientConfig:
-    """
-    Let options win over the connection.
-
-    :param config: The connection's.
-    :param given: The parsed command line.
-    :raises ConfigurationError: A value is malformed.
-    """
+    """Let options win over the connection."""
     names = ("phone_number_id", "waba_id", "host", "app_id")
     own = {name: getattr(given, name, None) for name in names}
     return replace(config, **{name: value for name, value in own.items() if value})

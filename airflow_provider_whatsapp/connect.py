@@ -37,18 +37,9 @@ NUMBER_SHOWN = "id,display_phone_number,verified_name,quality_rating"
 
 
 def connect_command(given: argparse.Namespace) -> int:
-    """
-    Ask, try, and store or print the connection; then offer a message to the user's own phone.
-
-    Without a terminal it asks nothing: it takes what the options and ``MATON_API_KEY`` give, names what is missing, and
-    sends a message only to the number that ``to`` gives.
-
-    :param given: ``conn_id``, ``host``, ``timeout`` (seconds to wait for the log-in), ``waba_id``, ``phone_number_id``,
-        ``connection_id`` and ``to`` (None: asked for), ``env_file``, ``save`` and ``force``; ``airflow_connections``
-        returns Airflow's own store of connections.
-    :return: The exit status: 0 when a connection was stored or printed, and no check of it failed where a message was
-        sent; else 1.
-    """
+    """Run ``connect``, and return the exit status: 0 where a connection is stored or printed and no check failed."""
+    # Without a terminal it asks nothing: it takes what the options and MATON_API_KEY give, names what is missing, and
+    # sends a message only to the number of --to.
     try:
         _check_that_it_can_ask(given)
         _check_target(given)
@@ -132,11 +123,7 @@ def _talk(given: argparse.Namespace) -> ClientConfig:
 
 
 def _offer_a_message(given: argparse.Namespace, config: ClientConfig) -> bool:
-    """
-    Send hello_world to the user's own phone if they want it; without a terminal only if ``--to`` is given.
-
-    :return: Whether no check has failed.
-    """
+    """Send hello_world to the user's own phone if they want it; return whether no check has failed."""
     from airflow_provider_whatsapp import doctor
 
     to = given.to
@@ -156,14 +143,7 @@ def _offer_a_message(given: argparse.Namespace, config: ClientConfig) -> bool:
 
 
 def how_to_check(conn_id: str, *, saved: bool, env_file: str | None) -> str:
-    """
-    Say which command checks the connection where it is stored.
-
-    :param conn_id: The connection.
-    :param saved: Whether Airflow keeps it.
-    :param env_file: The file that sets its variable; None: there is none.
-    :return: A line for each place; one line for a connection that was printed.
-    """
+    """Say which command checks the connection where it is stored, in a line for each place."""
     option = "" if conn_id == DEFAULT_CONN_ID else f" --conn-id {shlex.quote(conn_id)}"
     doctor = f"`python -m airflow_provider_whatsapp doctor{option}`"
     lines = []
@@ -375,16 +355,7 @@ def _connection_json(config: ClientConfig, *, with_key: bool) -> str:
 
 
 def set_variable(path: Path, name: str, value: str) -> None:
-    """
-    Set a variable in a file of lines ``NAME='value'``, as shells, Docker Compose, systemd and Astro read them.
-
-    The other lines stay. The file is replaced in one step, and is readable by its owner alone.
-
-    :param path: The file; made where there is none.
-    :param name: The variable.
-    :param value: JSON.
-    :raises ConfigurationError: The file cannot be read or written.
-    """
+    """Set a variable in a file of lines ``NAME='value'``, as shells, Docker Compose, systemd and Astro read them."""
     # In JSON an apostrophe may be written as its code, and then no reader of such files can misunderstand it.
     line = f"{name}='{value.replace(chr(39), chr(92) + 'u0027')}'"
     own = re.compile(rf"\s*(?:export\s+)?{re.escape(name)}\s*=")
@@ -392,6 +363,7 @@ def set_variable(path: Path, name: str, value: str) -> None:
         path = path.resolve()
         before = path.read_text("utf-8").splitlines() if path.exists() else []
         kept = [each for each in before if not own.match(each)]
+        # The file is replaced in one step, and is readable by its owner alone.
         with replacing(path, mode=PRIVATE) as file:
             file.write("".join(f"{each}\n" for each in [*kept, line]).encode())
     except (OSError, ValueError) as error:

@@ -70,13 +70,7 @@ LIMIT = 60.0
 def doctor_command(
     given: argparse.Namespace, find_config: Callable[[argparse.Namespace], ClientConfig] | None = None
 ) -> int:
-    """
-    Run ``doctor``.
-
-    :param given: The parsed command line.
-    :param find_config: Finds the connection; None: in the environment.
-    :return: The exit status: 0 where no check failed, else 1.
-    """
+    """Run ``doctor``, and return the exit status: 0 where no check failed, else 1."""
     from airflow_provider_whatsapp.command_connection import config_of
 
     file = Path(given.json) if given.json else None
@@ -125,15 +119,8 @@ def _examined(
 def examine(
     config: ClientConfig, to: str | None, wait: float, show: Screen
 ) -> tuple[list[Finding], RecordingTransport]:
-    """
-    Make all checks of a connection, and print each one's line as soon as it is known.
-
-    :param config: The connection.
-    :param to: Number to send hello_world to; None: nothing is sent.
-    :param wait: Seconds to wait for that message's status.
-    :param show: Prints the lines.
-    :return: What the checks found, and what has recorded the shapes of the answers.
-    """
+    """Make all checks of a connection, and print each one's line as soon as it is known."""
+    # to: number to send hello_world to; None: nothing is sent. wait: seconds to wait for that message's status.
     from airflow_provider_whatsapp.client.shapes import RecordingTransport
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
     from airflow_provider_whatsapp.examination import Examination
@@ -167,11 +154,7 @@ class Screen:
         self._console = Console(file=sys.stdout, highlight=False)
 
     def __call__(self, finding: Finding) -> None:
-        """
-        Print a check's line.
-
-        :param finding: What it found.
-        """
+        """Print a check's line."""
         from rich.text import Text
 
         from airflow_provider_whatsapp.client.masking import printable

@@ -40,17 +40,11 @@ ACCOUNT_FIELDS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """
-    What a check found.
-
-    :param name: Of the check.
-    :param outcome: OK, FAIL or SKIPPED.
-    :param said: What was found, what to do, or why it was left out.
-    """
+    """What a check found."""
 
     name: str
     outcome: Outcome
-    said: str
+    said: str  # what was found, what to do, or why it was left out
 
 
 class _SkippedError(Exception):
@@ -59,20 +53,12 @@ class _SkippedError(Exception):
 
 @dataclass
 class Examination:
-    """
-    The checks of one connection, in the order in which they need each other.
-
-    :param client: Asks.
-    :param to: Number to send to; None: nothing is sent.
-    :param wait: Seconds to wait for that message's status.
-    :param started: Gets each check's name when it begins; None: nobody watches.
-    :param sleep: Waits for seconds.
-    """
+    """The checks of one connection, in the order in which they need each other."""
 
     client: WhatsAppClient
-    to: str | None
-    wait: float
-    started: Callable[[str], None] | None = None
+    to: str | None  # number to send to; None: nothing is sent
+    wait: float  # seconds to wait for that message's status
+    started: Callable[[str], None] | None = None  # gets each check's name when it begins
     sleep: Callable[[float], None] = time.sleep
     _active: list[dict[str, Any]] = field(default_factory=list)
     _outcomes: dict[str, Outcome] = field(default_factory=dict)

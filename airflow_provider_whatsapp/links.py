@@ -28,13 +28,7 @@ class WhatsAppManagerLink(BaseOperatorLink):
     name = "WhatsApp Manager"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """
-        Return the address.
-
-        :param operator: The task's operator, with a ``hook``; its ``template_id``, where a look-up found it.
-        :param ti_key: The task instance.
-        :return: The address; empty when the connection cannot be read or names no account.
-        """
+        """Return the address; empty if the connection cannot be read or names no account."""
         found: Any = operator
         try:
             config = found.hook.client.config
@@ -61,22 +55,13 @@ class ResultsLink(BaseOperatorLink):
     name = "Results"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """
-        Return the address.
-
-        :param operator: The task's operator.
-        :param ti_key: The task instance.
-        """
+        """Return the address."""
         path = getattr(operator, "results_file", None)
         return (file_page(str(path)) if path else "") or xcom_page(ti_key)
 
 
 def file_page(url: str) -> str:
-    """
-    Return the page on which a store shows a file; empty where there is none.
-
-    :param url: ``s3://``, ``gs://`` or another address, an Airflow connection's name before an ``@`` included.
-    """
+    """Return the page on which a store shows a file; empty if there is none."""
     parts = urlsplit(url)
     if parts.scheme in ("http", "https"):
         return url
@@ -87,11 +72,7 @@ def file_page(url: str) -> str:
 
 
 def xcom_page(ti: Any) -> str:
-    """
-    Return the page of Airflow that shows what a task has returned.
-
-    :param ti: The task instance, or its key.
-    """
+    """Return the page of Airflow that shows what a task has returned; ``ti`` is its instance, or the key of one."""
     from airflow_provider_whatsapp._compat import conf
 
     base = conf.get("api", "base_url", fallback="http://localhost:8080/").rstrip("/")

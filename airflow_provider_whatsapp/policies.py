@@ -24,11 +24,7 @@ else:
 
 @contextmanager
 def failing_at_once() -> Iterator[None]:
-    """
-    End the task without Airflow's retries if a retry cannot succeed.
-
-    :raises AirflowFailException: In place of a permanent error.
-    """
+    """End the task without Airflow's retries if a retry cannot succeed: AirflowFailException for a permanent error."""
     from airflow_provider_whatsapp.client.errors import WhatsAppError
 
     try:
@@ -84,11 +80,7 @@ class WhatsAppRetryPolicy(_Base):  # type: ignore[misc]
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> WhatsAppRetryPolicy:
-        """
-        Return the policy that :meth:`serialize` has written.
-
-        :param data: JSON primitives.
-        """
+        """Return the policy that :meth:`serialize` has written."""
         longest = data.get("longest")
         return cls(None if longest is None else timedelta(seconds=longest))
 
@@ -112,11 +104,7 @@ def partial_with_policy(partial: Any, arguments: dict[str, Any]) -> Any:
 
 
 def with_policy(arguments: dict[str, Any]) -> dict[str, Any]:
-    """
-    Return an operator's arguments with this policy, where Airflow has them and the user gave none.
-
-    :param arguments: Keyword arguments of an operator.
-    """
+    """Return an operator's arguments with this policy, where Airflow has them and the user gave none."""
     given = "retry_policy" in arguments or "retry_policy" in (arguments.get("default_args") or {})
     if RetryPolicy is None or given:
         return arguments

@@ -90,11 +90,7 @@ class _Watched:
         return found == self._text()
 
     def kept(self, found: Any) -> Any:
-        """
-        Return what a field holds: what is no scalar as it is, and everything else as text.
-
-        :param found: What native rendering has made.
-        """
+        """Return what a field holds: what is no scalar as it is, and everything else as text."""
         if len(self._nodes) == 1 and not isinstance(self._nodes[0], str):
             value = self._nodes[0]
             # A name that is missing answers for every attribute; its class does not.

@@ -71,13 +71,7 @@ HELP = "show, set or remove the address that WhatsApp posts receipts and replies
 def webhook_command(
     given: argparse.Namespace, find_config: Callable[[argparse.Namespace], ClientConfig]
 ) -> int:
-    """
-    Run ``webhook subscribe``, ``status`` or ``unsubscribe``.
-
-    :param given: The parsed command line.
-    :param find_config: Finds the connection.
-    :return: The exit status.
-    """
+    """Run ``webhook subscribe``, ``status`` or ``unsubscribe``, and return the exit status."""
     from airflow_provider_whatsapp.client.errors import WhatsAppError
     from airflow_provider_whatsapp.client.masking import printable
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient

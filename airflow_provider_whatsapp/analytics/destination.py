@@ -31,22 +31,13 @@ class DestinationError(WhatsAppError):
 
 
 class Destination:
-    """
-    The files to which rows are written.
-
-    :param given: A path or URL, or an object of either; ``{day}`` or ``{month}`` in it makes a file for each.
-    :param kind: Kind of all rows.
-    :param zone: Time zone of the days.
-    :param opened: Makes a path from a text.
-    :raises PayloadError: The name has no known suffix.
-    :raises ConfigurationError: A package that its format or its store needs is not installed.
-    """
+    """The files to which rows are written."""
 
     def __init__(self, given: Any, kind: Kind, zone: ZoneInfo, opened: Callable[[str], Any]) -> None:
-        self._given = given
+        self._given = given  # a path or URL, or an object of either; {day} or {month} makes a file for each
         self._kind = kind
-        self._zone = zone
-        self._opened = opened
+        self._zone = zone  # of the days
+        self._opened = opened  # makes a path from a text
         self._format = format_of(str(given))
         self._pattern = next((place for place in PARTS if place in str(given)), None)
         self._paths: dict[str, Any] = {}
@@ -57,20 +48,11 @@ class Destination:
         return self._pattern is not None
 
     def part_of(self, row: Row) -> str:
-        """
-        Return the part that a row belongs to: its day or month, or an empty text.
-
-        :param row: The row.
-        """
+        """Return the part that a row belongs to: its day or month, or an empty text."""
         return self._part(row["start"].astimezone(self._zone).date())
 
     def parts(self, first: date, last: date) -> list[str]:
-        """
-        Return the parts for a range of days, in order.
-
-        :param first: The first day.
-        :param last: The day after the last.
-        """
+        """Return the parts for a range of days without the last one, in order."""
         days = (first + timedelta(days=count) for count in range((last - first).days))
         return list(dict.fromkeys(map(self._part, days)))
 
@@ -78,11 +60,7 @@ class Destination:
         return f"{day:{PLACES[self._pattern]}}" if self._pattern is not None else ""
 
     def path(self, part: str) -> Any:
-        """
-        Return the file of a part.
-
-        :param part: Part from :meth:`part_of`.
-        """
+        """Return the file of a part."""
         if part not in self._paths:
             self._paths[part] = self._made(part)
         return self._paths[part]
@@ -98,14 +76,9 @@ class Destination:
         return path.joinpath(*reversed(names)) if names else path
 
     def check(self, part: str) -> None:
-        """
-        Create the folder of a part's file on a disk, and check that a file can be written there.
-
-        :param part: The part. An object store's permissions are known only when it is written to.
-        :raises ConfigurationError: The folder cannot be created, or the file cannot be written.
-        """
+        """Create the folder of a part's file on a disk, and check that a file can be written there."""
         path = local_path(self.path(part))
-        if path is None:
+        if path is None:  # an object store's permissions are known only when it is written to
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,13 +93,7 @@ class Destination:
             ) from None
 
     def read(self, part: str) -> Iterator[Row]:
-        """
-        Yield the rows in a part's file; none if there is no file.
-
-        :param part: The part.
-        :raises PayloadError: The file contains something else.
-        :raises DestinationError: The file cannot be read.
-        """
+        """Yield the rows in a part's file, if there is one; raises PayloadError if it contains something else."""
         path = self.path(part)
         with self._reading(path) as file:
             if file is not None:
@@ -152,13 +119,7 @@ class Destination:
             yield file
 
     def write(self, part: str, rows: Iterable[Row]) -> Any:
-        """
-        Write a part's file completely, replace an earlier one, and return its path.
-
-        :param part: The part.
-        :param rows: All its rows.
-        :raises DestinationError: The file could not be written.
-        """
+        """Write a part's file completely, replace an earlier one, and return its path."""
         path = self.path(part)
         local = local_path(path)
         try:
@@ -180,11 +141,7 @@ class Destination:
         return path
 
     def exists(self, part: str) -> bool:
-        """
-        Return whether a part has a file.
-
-        :param part: The part.
-        """
+        """Return whether a part has a file."""
         return bool(self.path(part).exists())
 
 

@@ -30,27 +30,15 @@ LONGEST_LINE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """
-    A file format.
-
-    :param suffix: Suffix of the file's name.
-    :param read: Yields a file's rows.
-    :param write: Writes rows, with all columns in order.
-    """
+    """A file format."""
 
     suffix: str
-    read: Callable[[IO[bytes], Kind, str], Iterator[Row]]
-    write: Callable[[IO[bytes], Kind, Iterable[Row]], None]
+    read: Callable[[IO[bytes], Kind, str], Iterator[Row]]  # yields a file's rows
+    write: Callable[[IO[bytes], Kind, Iterable[Row]], None]  # writes rows, with all columns in order
 
 
 def format_of(name: str) -> Format:
-    """
-    Return the format of a file by its name, and check that its package is installed.
-
-    :param name: Name of the file.
-    :raises PayloadError: The name has no known suffix.
-    :raises ConfigurationError: It is Parquet, and PyArrow is not installed.
-    """
+    """Return the format of a file by its name, and check that its package is installed."""
     for suffix, found in FORMATS.items():
         if name.lower().endswith(suffix):
             if suffix == ".parquet":
@@ -76,11 +64,7 @@ def _arrow() -> Any:
 
 
 def to_text(row: Row) -> Row:
-    """
-    Return a row as JSON primitives, with times in UTC as ISO 8601.
-
-    :param row: A row.
-    """
+    """Return a row as JSON primitives, with times in UTC as ISO 8601."""
     return {
         name: value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else value
         for name, value in row.items()
@@ -88,12 +72,7 @@ def to_text(row: Row) -> Row:
 
 
 def from_text(row: Row) -> Row:
-    """
-    Return a row as it was before it was written; an empty text becomes None.
-
-    :param row: A row from JSON lines or CSV.
-    :raises ValueError: A value does not fit its column.
-    """
+    """Return a row as before it was written, an empty text as None; raises ValueError if a value does not fit."""
     return {name: _value(name, value) for name, value in row.items()}
 
 

@@ -17,43 +17,21 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Loaded:
-    """
-    The result of a load.
+    """The result of a load."""
 
-    :param rows: Number of rows that Meta returned.
-    :param added: How many of them the files did not have.
-    :param raised: How many of them have a greater value than in the files.
-    :param unchanged: How many of them the files had, with the same or greater values.
-    :param without_cost: Number of rows without a cost, of a kind that has costs.
-    :param files: Files that contain the rows, whether written now or before.
-    :param written: The files that were written.
-    """
-
-    rows: int = 0
-    added: int = 0
-    raised: int = 0
-    unchanged: int = 0
-    without_cost: int = 0
-    files: list[str] = field(default_factory=list)
+    rows: int = 0  # returned by Meta
+    added: int = 0  # rows that the files did not have
+    raised: int = 0  # rows with a greater value than in the files
+    unchanged: int = 0  # rows that the files had, with the same or greater values
+    without_cost: int = 0  # rows without a cost, of a kind that has costs
+    files: list[str] = field(default_factory=list)  # that contain the rows, whether written now or before
     written: list[str] = field(default_factory=list)
 
 
 def load(
     rows: Iterable[dict[str, Any]], kind: Kind, destination: Destination, days: tuple[date, date]
 ) -> Loaded:
-    """
-    Merge rows into the files of a destination, and keep the greatest value that was ever read; return what was done.
-
-    :param rows: Rows from :meth:`~airflow_provider_whatsapp.client.resources.analytics.Analytics.rows`; requests go out
-        while they are read.
-    :param kind: Kind of all rows.
-    :param destination: The files.
-    :param days: The first day, and the day after the last.
-    :raises PayloadError: An existing file contains something else; no request was sent.
-    :raises ConfigurationError: A file cannot be written there; no request was sent.
-    :raises DestinationError: A file could not be read or written.
-    :raises APIError: WhatsApp or the gateway refused; no file was changed.
-    """
+    """Merge rows into the files of a destination, keep the greatest value ever read, and return what was done."""
     report = Loaded()
     with Merge(kind) as merge:
         known: set[str] = set()
@@ -64,7 +42,8 @@ def load(
                 merge.keep(part, destination.read(part))
                 known.add(part)
 
-        for part in destination.parts(*days):
+        # Before the rows are read, which sends requests: an unusable file costs none.
+        for part in destination.parts(*days):  # the first day, and the day after the last
             know(part)
         touched: set[str] = set()
         for row in rows:
@@ -78,6 +57,7 @@ def load(
             touched.add("")
             if not destination.exists(""):  # later tasks read it, even if it is empty
                 merge.changed.add("")
+        # Only now, so that a failed request leaves all files unchanged.
         for part in sorted(merge.changed):
             report.written.append(str(destination.write(part, merge.rows(part))))
         report.files = [str(destination.path(part)) for part in sorted(touched)]

@@ -29,11 +29,7 @@ CACHE = 2_000
 
 
 class Merge:
-    """
-    Collects rows by part, a file of the destination, and returns them in order.
-
-    :param kind: Kind of all rows.
-    """
+    """Collects rows by part, a file of the destination, and returns them in order."""
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
@@ -58,33 +54,19 @@ class Merge:
         self._folder.cleanup()
 
     def keep(self, part: str, rows: Iterable[Row]) -> None:
-        """
-        Add the rows that a file contains already.
-
-        :param part: The file.
-        :param rows: Its rows; for the same key the greater values count.
-        """
+        """Add the rows that a file contains already; for the same key the greater values count."""
         for row in rows:
             self._put(part, row)
 
     def add(self, part: str, row: Row) -> None:
-        """
-        Add a row from the present reading.
-
-        :param part: The file of the row.
-        :param row: The row.
-        """
+        """Add a row from the present reading."""
         outcome = self._put(part, row)
         self.counts[outcome] += 1
         if outcome != "unchanged":
             self.changed.add(part)
 
     def rows(self, part: str) -> Iterator[Row]:
-        """
-        Yield a file's rows, sorted by account, granularity, time and dimensions.
-
-        :param part: The file.
-        """
+        """Yield a file's rows, sorted by account, granularity, time and dimensions."""
         for (text,) in self._database.execute("SELECT row FROM found WHERE part = ? ORDER BY key", (part,)):
             row = from_text(json.loads(text))
             yield {name: row.get(name) for name in self._kind.columns}
@@ -108,13 +90,7 @@ class Merge:
 
 
 def greatest(before: Row, now: Row, kind: Kind) -> Row:
-    """
-    Return a row with the greatest values of two readings; the earlier row itself if no value has grown.
-
-    :param before: The earlier reading.
-    :param now: The later reading.
-    :param kind: Kind of both rows.
-    """
+    """Return a row with the greatest values of two readings; the earlier row itself if no value has grown."""
     merged = dict(before)
     for name in kind.values:
         if name != "clicked":

@@ -41,15 +41,9 @@ class RefusedError(WhatsAppError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """
-    The user who answers: a token, or an Airflow user for whom tokens are fetched.
+    """The user who answers: a token, or an Airflow user for whom tokens are fetched."""
 
-    :param token: A token; None: ``username`` and ``password`` are used to fetch one.
-    :param username: Name of the user.
-    :param password: Password of the user.
-    """
-
-    token: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)  # None: fetched with username and password
     username: str | None = None
     password: str | None = field(default=None, repr=False)
 
@@ -67,15 +61,10 @@ class _Bearer(AuthBase):
 
 
 class AirflowApi:
-    """
-    A client of one Airflow, for one thread.
-
-    :param base_url: Airflow's address, including its base path.
-    :param credentials: The user who answers.
-    """
+    """A client of one Airflow, for one thread."""
 
     def __init__(self, base_url: str, credentials: Credentials) -> None:
-        self._base = base_url
+        self._base = base_url  # including Airflow's base path
         self._credentials = credentials
         self._token = credentials.token
         self._session = requests.Session()
@@ -85,13 +74,7 @@ class AirflowApi:
         self._session.close()
 
     def check(self) -> None:
-        """
-        Check that Airflow answers and accepts the credentials.
-
-        :raises AirflowAwayError: Airflow does not answer now.
-        :raises ConfigurationError: The address is not Airflow's.
-        :raises TokenRefusedError: Airflow does not accept the credentials.
-        """
+        """Check that Airflow answers and accepts the credentials."""
         try:
             status, _ = self._call("GET", "dags/~/dagRuns/~/hitlDetails?limit=1")
         except RefusedError:  # the user may be one who sees only some DAGs
@@ -103,14 +86,7 @@ class AirflowApi:
             )
 
     def request(self, asked: Request) -> dict[str, Any] | None:
-        """
-        Return the request with which a task waits; None: the task has none, or does not exist.
-
-        :param asked: The question.
-        :raises AirflowAwayError: Airflow does not answer now.
-        :raises TokenRefusedError: Airflow does not accept the credentials.
-        :raises RefusedError: The user may not read it.
-        """
+        """Return the request with which a task waits; None: the task has none, or does not exist."""
         status, found = self._call("GET", _path(asked))
         if status == 404 and _detail(found) not in ("", "Not Found"):  # other servers use those texts
             return None
@@ -122,18 +98,8 @@ class AirflowApi:
         return found
 
     def answer(self, asked: Request, option: str, params: Mapping[str, Any], created_at: str | None) -> None:
-        """
-        Answer a request.
-
-        :param asked: The question.
-        :param option: The chosen option.
-        :param params: Values of the request's parameters.
-        :param created_at: The request's time as it was read: Airflow 3.4 refuses an answer if it has been replaced
-            since.
-        :raises RefusedError: Airflow refuses the answer: the request has one, or was replaced, or the user may not.
-        :raises AirflowAwayError: Airflow does not answer now; it may have stored the answer.
-        :raises TokenRefusedError: Airflow does not accept the credentials.
-        """
+        """Answer a request; if it raises AirflowAwayError, Airflow may have stored the answer."""
+        # Airflow 3.4 refuses an answer if the request has been replaced since it was read.
         body = {"chosen_options": [option], "params_input": dict(params), "request_created_at": created_at}
         status, found = self._call("PATCH", _path(asked), body)
         if status != 200:

@@ -55,18 +55,12 @@ LABELS = {"on-it": "On it", "mute": "Mute 1 h"}
 
 
 class AlertPresses:
-    """
-    One reader of the presses below alerts, whose position is in the store.
-
-    :param store: The event store.
-    :param config: The connection that notifies the others; None: nobody is notified.
-    :param clock: Returns the time, in UTC.
-    """
+    """One reader of the presses below alerts, whose position is in the store."""
 
     def __init__(
         self,
         store: EventStore,
-        config: ClientConfig | None,
+        config: ClientConfig | None,  # notifies the others; None: nobody is notified
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -85,16 +79,10 @@ class AlertPresses:
             client.close()
 
     def look(self) -> int:
-        """
-        Decide all presses that can be decided now.
-
-        :return: Number of presses that took a run in hand or muted a key.
-        :raises StoreError: The database cannot be reached, or refuses; the position does not change.
-        :raises WhatsAppError: A recipient was certainly not notified, and may be later; the position does not change.
-        """
+        """Decide all presses that can be decided now; return how many took a run in hand or muted a key."""
         self._away = None
         counted = self._reader.look(self._decide)
-        if self._away is not None:
+        if self._away is not None:  # a recipient was certainly not notified; the press is decided later
             raise self._away
         return counted
 

@@ -42,21 +42,14 @@ class Later(Exception):  # noqa: N818  (not an error: the decision comes later)
 
 
 class Answering:
-    """
-    One reader of the presses, whose position is in the store.
-
-    :param store: The event store.
-    :param api: Airflow's API.
-    :param name: Name of this Airflow among those that share the store.
-    :param clock: Returns the time, in UTC.
-    """
+    """One reader of the presses, whose position is in the store."""
 
     def __init__(
         self,
         store: EventStore,
         api: AirflowApi,
         *,
-        name: str,
+        name: str,  # of this Airflow among those that share the store
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
@@ -65,16 +58,8 @@ class Answering:
         self._reader = PressReader(store, prefix=QUESTION_BUTTON, name=f"answer/{name}")
 
     def look(self) -> int:
-        """
-        Decide all presses that can be decided now.
-
-        If it is stopped in between, a press may be decided twice; Airflow accepts only the first answer.
-
-        :return: Number of answered requests.
-        :raises AirflowAwayError: Airflow does not answer; the position does not change.
-        :raises TokenRefusedError: Airflow does not accept the credentials; the position does not change.
-        :raises StoreError: The database cannot be reached, or refuses; the position does not change.
-        """
+        """Decide all presses that can be decided now; return how many answered a request."""
+        # If this is stopped in between, a press may be decided twice; Airflow accepts only the first answer.
         return self._reader.look(self._decide)
 
     def _decide(self, press: Press) -> int | None:

@@ -93,13 +93,7 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
 
 
 def answer_command(given: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> int:
-    """
-    Run ``answer``.
-
-    :param given: The parsed command line.
-    :param environment: Environment variables, for values that the command line lacks.
-    :return: The exit status: 0 after a stop, 1 after an error that waiting does not cure.
-    """
+    """Run ``answer``; return the exit status: 0 after a stop, 1 after an error that waiting does not cure."""
     from airflow_provider_whatsapp.client.errors import WhatsAppError
     from airflow_provider_whatsapp.client.masking import printable
 
@@ -147,30 +141,19 @@ def _answer(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 class _Reader:
-    """
-    A reader of presses, which pauses longer while something that it needs cannot be reached.
-
-    :param checks: What has to work before the first poll.
-    :param look: Decides what can be decided now.
-    :param interval: Seconds between two polls.
-    """
+    """A reader of presses, which pauses longer while something that it needs cannot be reached."""
 
     def __init__(
         self, checks: Sequence[Callable[[], object]], look: Callable[[], int], interval: float
     ) -> None:
-        self._checks = checks
+        self._checks = checks  # what has to work before the first poll
         self._look = look
-        self._interval = self._pause = interval
+        self._interval = self._pause = interval  # seconds
         self._due = 0.0
         self.ready = False
 
     def turn(self, *, once: bool) -> None:
-        """
-        Poll if it is time; after an error that waiting cures, pause.
-
-        :param once: There is no later poll.
-        :raises WhatsAppError: Waiting does not cure the error, or there is no later poll.
-        """
+        """Poll if it is time; pause after an error that waiting cures, unless there is no later poll (``once``)."""
         from airflow_provider_whatsapp.client.errors import WhatsAppError
 
         if time.monotonic() < self._due:

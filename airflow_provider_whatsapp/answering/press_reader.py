@@ -21,35 +21,22 @@ RECEIPT_WAIT = timedelta(minutes=10)
 
 
 class PressReader:
-    """
-    A reader of the presses, whose position is in the store.
-
-    :param store: The event store.
-    :param prefix: Beginning of the payloads.
-    :param name: Name of the reader in the store.
-    :param first: Returns the position of a reader that the store does not know, which is written immediately; None: at
-        the first press, and nothing is written.
-    """
+    """A reader of the presses, whose position is in the store."""
 
     def __init__(
         self, store: EventStore, *, prefix: str, name: str, first: Callable[[Connection], int] | None = None
     ) -> None:
         self._store = store
-        self._prefix = prefix
+        self._prefix = prefix  # of the payloads
         self._name = name
+        # Where a reader begins that the store does not know; None: at the first press.
         self._first = first
         self._place: int | None = None
         self.done: set[int] = set()
         """Presses after the position that have been decided."""
 
     def look(self, decide: Callable[[Press], int | None]) -> int:
-        """
-        Decide all presses that can be decided now; after a failure, the next call continues with the same press.
-
-        :param decide: Returns the number for which a press counts; None: it cannot be decided yet.
-        :return: The sum of the numbers.
-        :raises StoreError: The database cannot be reached, or refuses.
-        """
+        """Decide all presses that can be decided now; return the sum of the decisions (None: not decided yet)."""
         place = self._place = self._begin() if self._place is None else self._place
         counted, after, first_open = 0, place, None
         try:
@@ -67,7 +54,7 @@ class PressReader:
                     first_open = None if first_open == press.id else first_open
                 if len(page) < PAGE:
                     break
-        finally:
+        finally:  # after a failure, the next call continues with the same press
             self._save(after if first_open is None else first_open - 1)
         return counted
 

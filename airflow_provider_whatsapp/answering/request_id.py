@@ -20,19 +20,11 @@ class RequestId(SecretId):
     __slots__ = ()
 
     def payload(self, option: int) -> str:
-        """
-        Return the payload of an option's button.
-
-        :param option: Index of the option, from 0 to 9.
-        """
+        """Return the payload of an option's button; the option is an index from 0 to 9."""
         return f"{QUESTION_BUTTON}{self.secret}.{option}"
 
 
 def parse_payload(text: str) -> tuple[RequestId, int] | None:
-    """
-    Return the ID and the option's index; None: the payload is not this package's.
-
-    :param text: The payload of a press.
-    """
+    """Return the ID and the option's index; None: the payload is not this package's."""
     found = _FORM.fullmatch(text)
     return (RequestId(found[1]), int(found[2])) if found else None

@@ -29,28 +29,16 @@ _ID = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """
-    An answer to the question of one task instance.
-
-    :param dag_id: The DAG.
-    :param run_id: The DAG run.
-    :param task_id: The task that asks.
-    :param map_index: Index of a mapped task; -1: the task is not mapped.
-    :param option: The preselected option.
-    """
+    """An answer to the question of one task instance."""
 
     dag_id: str
     run_id: str
     task_id: str
-    map_index: int
-    option: str
+    map_index: int  # -1: the task is not mapped
+    option: str  # the preselected one
 
     def to_id(self) -> str:
-        """
-        Return the ID for the button's address.
-
-        :raises PayloadError: The address would be too long.
-        """
+        """Return the ID for the button's address; raises PayloadError if the address would be too long."""
         packed = json.dumps(astuple(self), ensure_ascii=False, separators=(",", ":")).encode()
         found = base64.urlsafe_b64encode(packed).decode().rstrip("=")
         if len(found) > MAX_ID - len(PREFIX):
@@ -75,11 +63,7 @@ class Answer:
 
 
 def parse_id(text: str) -> Answer | None:
-    """
-    Return the answer of an ID; None: it is not this package's.
-
-    :param text: The last part of the address, which anybody can put into a browser.
-    """
+    """Return the answer of an ID, which anybody can put into a browser; None: it is not this package's."""
     if len(text) > MAX_ID or not _ID.fullmatch(text):
         return None
     try:

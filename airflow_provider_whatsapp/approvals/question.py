@@ -32,37 +32,21 @@ Key under which a task's store has the number of times that the question was ask
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """
-    One of the messages of an approval.
-
-    :param kind: ``ask``, ``remind`` or ``outcome``.
-    :param number: How often the question was asked, from 1: a retry or clear of a task that had asked asks again.
-    :param reminder: Number of the reminder, if it is one.
-    """
+    """One of the messages of an approval."""
 
     kind: Literal["ask", "remind", "outcome"]
-    number: int = 1
-    reminder: int = 0
+    number: int = 1  # how often it was asked: a retry or clear of a task that had asked asks again
+    reminder: int = 0  # its number; 0: it is none
 
     @classmethod
     def first(cls, store: Store) -> Question:
-        """
-        Return the question with which a try begins: the one that an earlier try was about to ask, or the next one.
-
-        :param store: The task's store.
-        :raises LedgerError: The store failed.
-        """
+        """Return what an earlier try was about to ask, or the next one; raises LedgerError if the store fails."""
         found = attempt(lambda: store.get(KEY), f"{store.name} could not be read")
         number, complete = (found["number"], found["complete"]) if isinstance(found, dict) else (1, False)
         return cls("ask", int(number) + bool(complete))
 
     def close(self, store: Store) -> None:
-        """
-        Record that the question was asked.
-
-        :param store: The task's store.
-        :raises LedgerError: The store failed.
-        """
+        """Record that the question was asked; raises LedgerError if the store fails."""
         value = {"number": self.number, "complete": True}
         attempt(lambda: store.set(KEY, value), f"{store.name} could not be written")
 
@@ -72,31 +56,18 @@ class Question:
         return "-".join([self.kind, str(self.number), *([str(self.reminder)] if self.reminder else [])])
 
     def store(self, whole: Store) -> Store:
-        """
-        Return the part of a task's store for this question's ledger.
-
-        :param whole: The task's store; one that ends with the process is returned itself.
-        """
+        """Return this ledger's part of a task's store; a store that ends with the process is returned itself."""
         return _Part(whole, self.name) if self.outlives(whole) else whole
 
     @staticmethod
     def outlives(store: Store) -> bool:
-        """
-        Return whether a later try continues a question that this one was about to ask.
-
-        :param store: The task's store; one that ends with the process does not know how far it got.
-        """
+        """Return whether a later try continues a question that this one was about to ask."""
+        # A store that ends with the process does not know how far it got.
         return store.durable and not isinstance(store, MarkedMemory)
 
     def buttons(self, ti: Any, options: Sequence[str], *, with_plugin: bool) -> list[str]:
-        """
-        Return the ends of the buttons' URLs, one for each option.
-
-        :param ti: The task instance.
-        :param options: The options, in the order of the buttons.
-        :param with_plugin: Lead to the plugin's redirect; False: to Airflow's page itself.
-        :raises PayloadError: A URL would be too long.
-        """
+        """Return the ends of the buttons' URLs, one for each option; raises PayloadError if one would be too long."""
+        # Without the plugin, they lead to Airflow's page itself instead of the redirect.
         answers = [Answer(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, option) for option in options]
         return [PREFIX + answer.to_id() if with_plugin else answer.path() for answer in answers]
 
@@ -116,19 +87,14 @@ class _Part:
 
 
 def check_base_url(given: str, *, sandbox: str | None) -> str:
-    """
-    Return Airflow's address, with which the buttons' URLs begin.
-
-    :param given: The address from the operator or Airflow's configuration.
-    :param sandbox: The gateway's base URL: if it is on this machine, Airflow's address may be too.
-    :raises ConfigurationError: The address is missing, or phones cannot reach it.
-    """
+    """Return Airflow's address for buttons; raises ConfigurationError if it is missing or phones cannot reach it."""
     if not given.strip():
         raise ConfigurationError(
             "the buttons need Airflow's public address, and neither [api] base_url nor base_url= is set",
             advice="Set [api] base_url to the address at which phones reach Airflow, or give it as base_url=.",
         )
     found = parse_base_url(given)
+    # With a sandbox on this machine, Airflow's address may be on it too.
     if is_loopback(found) and not is_loopback(sandbox):
         raise ConfigurationError(
             f"the buttons would lead to {found}, which phones cannot reach",
@@ -138,12 +104,7 @@ def check_base_url(given: str, *, sandbox: str | None) -> str:
 
 
 def values_for(subject: str, context: Mapping[str, Any]) -> dict[str, str]:
-    """
-    Return the values of the stock template.
-
-    :param subject: The question.
-    :param context: Airflow's context of the task.
-    """
+    """Return the values of the stock template."""
     from airflow_provider_whatsapp.notifications.facts import fit
 
     ti: Any = context["ti"]
@@ -155,13 +116,7 @@ def values_for(subject: str, context: Mapping[str, Any]) -> dict[str, str]:
 
 
 def outcome_values(subject: str, event: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, str]:
-    """
-    Return the values of the message that says how a question was answered.
-
-    :param subject: The question.
-    :param event: The answer, as Airflow gives it.
-    :param context: Airflow's context of the task.
-    """
+    """Return the values of the message that says how a question was answered."""
     from airflow_provider_whatsapp.notifications.facts import fit
 
     user = event.get("responded_by_user")

@@ -16,19 +16,12 @@ Due = Literal["end", "look", "remind"]
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """
-    What is due when.
+    """What is due when."""
 
-    :param response: Seconds until the wait is over; None: without a limit.
-    :param delivery: Seconds until somebody must have the question; None: delivery is not checked.
-    :param remind: Seconds until everybody is asked again; None: nobody is.
-    :param reminders: Number of reminders, each ``remind`` seconds later.
-    """
-
-    response: float | None = None
-    delivery: float | None = None
-    remind: float | None = None
-    reminders: int = 0
+    response: float | None = None  # seconds until the wait is over; None: without a limit
+    delivery: float | None = None  # seconds until somebody must have the question; None: not checked
+    remind: float | None = None  # seconds until everybody is asked again; None: nobody is
+    reminders: int = 0  # how many, each remind seconds after the one before
 
     @property
     def in_parts(self) -> bool:
@@ -36,12 +29,8 @@ class Schedule:
         return self.delivery is not None or (self.remind is not None and self.reminders > 0)
 
     def due(self, state: Mapping[str, Any], now: float) -> Due | None:
-        """
-        Return what is due, None for nothing; the end comes before everything else.
-
-        :param state: ``asked_at`` (Unix time in seconds), ``looked`` and ``reminded``.
-        :param now: Unix time in seconds.
-        """
+        """Return what is due, None for nothing; the end comes before everything else."""
+        # `state` has `asked_at`, `looked` and `reminded`; `asked_at` and `now` are Unix time in seconds.
         passed = [
             (moment, what)
             for moment, what in self._moments(state)
@@ -53,12 +42,7 @@ class Schedule:
         return min(passed)[1] if passed else None
 
     def seconds_left(self, state: Mapping[str, Any], now: float) -> float | None:
-        """
-        Return the seconds until something is due, at least one; None: nothing ever is.
-
-        :param state: As for :meth:`due`.
-        :param now: Unix time in seconds.
-        """
+        """Return the seconds until something is due, at least one; None: nothing ever is."""
         moments = self._moments(state)
         return max(1.0, min(moments)[0] - (now - state["asked_at"])) if moments else None
 

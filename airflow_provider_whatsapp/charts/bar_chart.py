@@ -27,11 +27,7 @@ TALLEST_BAR = 80
 
 
 def height_for(data: ChartData) -> int:
-    """
-    Return the height, in pixels, of a picture in which each bar has the height of a line of text.
-
-    :param data: The chart's points.
-    """
+    """Return the height, in pixels, of a picture in which each bar has the height of a line of text."""
     per_row = 84 if len(data.series) == 1 else 64 + 36 * min(len(data.series), 4)
     return min(PORTRAIT, max(SQUARE, 320 + per_row * len(data.positions)))
 
@@ -49,11 +45,7 @@ class BarChart(Chart):
     """Horizontal bars, which leave room for names that are words."""
 
     def draw(self, top: float) -> None:
-        """
-        Draw the bars.
-
-        :param top: Where the free space begins, in pixels from the top.
-        """
+        """Draw the bars below ``top``, in pixels from the top."""
         top = self.draw_legend(top)
         names = [self._category(position).replace("_", " ") for position in self._data.positions]
         shown = [self._canvas.wrap(name, WIDTH * 0.36, NORMAL, 2) for name in names]
@@ -150,14 +142,8 @@ class BarChart(Chart):
 
 
 def beyond(mark: float, end: float, width: float, *, upwards: bool) -> float:
-    """
-    Return where a bar's label begins: behind the mark of the compared value, if the mark would cross the label.
-
-    :param mark: Position of the mark, in pixels.
-    :param end: End of the bar, in pixels.
-    :param width: Width of the label and its gaps, in pixels.
-    :param upwards: Whether the bar extends to the right.
-    """
+    """Return where a bar's label begins: behind the compared value's mark, if that would cross the label."""
+    # All are in pixels; the width is that of the label and its gaps, and upwards is to the right.
     if upwards:
         return mark if end <= mark <= end + width else end
     return mark if end - width <= mark <= end else end

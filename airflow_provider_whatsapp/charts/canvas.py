@@ -41,15 +41,9 @@ _log = logging.getLogger(__name__)
 
 
 class Canvas:
-    """
-    A picture that is drawn in pixels, with the origin at the upper left.
+    """A picture that is drawn in pixels, with the origin at the upper left."""
 
-    :param height: Height in pixels.
-    :param font: A font file; None: matplotlib's own, which is the same on every machine.
-    :raises ConfigurationError: matplotlib is not installed, or the font cannot be opened.
-    """
-
-    def __init__(self, height: int, font: str | None = None) -> None:
+    def __init__(self, height: int, font: str | None = None) -> None:  # font: path of a file
         try:
             from matplotlib.backends.backend_agg import FigureCanvasAgg
             from matplotlib.figure import Figure
@@ -63,14 +57,7 @@ class Canvas:
         self._widths: dict[tuple[str, float, bool], float] = {}
 
     def axes(self, left: float, top: float, width: float, height: float) -> Any:
-        """
-        Return axes in a rectangle, without a frame.
-
-        :param left: Pixels from the left.
-        :param top: Pixels from the top.
-        :param width: Width in pixels.
-        :param height: Height in pixels.
-        """
+        """Return axes in a rectangle, in pixels, without a frame."""
         rectangle = (left / WIDTH, 1 - (top + height) / self.height, width / WIDTH, height / self.height)
         made = self.figure.add_axes(rectangle)
         made.set_axis_off()
@@ -79,28 +66,17 @@ class Canvas:
 
     def text(
         self,
-        x: float,
-        y: float,
+        x: float,  # pixels from the left
+        y: float,  # pixels from the top
         text: str,
         *,
         size: float = NORMAL,
         color: str = INK,
-        align: str = "left",
-        middle: bool = False,
+        align: str = "left",  # left, center or right: the part of the text at x
+        middle: bool = False,  # y is the line's middle instead of its top
         bold: bool = False,
     ) -> None:
-        """
-        Write one line.
-
-        :param x: Pixels from the left.
-        :param y: Pixels from the top, to the line's top or to its middle.
-        :param text: The text, without markup.
-        :param size: Size in pixels.
-        :param color: The colour.
-        :param align: ``left``, ``center`` or ``right``: the part of the text at ``x``.
-        :param middle: ``y`` is the line's middle.
-        :param bold: Write in bold.
-        """
+        """Write one line of text without markup."""
         text = self._fonts.drawable(text)
         self.figure.text(
             x / WIDTH,
@@ -116,13 +92,7 @@ class Canvas:
         )
 
     def width(self, text: str, size: float = NORMAL, *, bold: bool = False) -> float:
-        """
-        Return the width of a text in pixels.
-
-        :param text: One line.
-        :param size: Size in pixels.
-        :param bold: Write in bold.
-        """
+        """Return the width of a text of one line, in pixels."""
         from matplotlib.font_manager import FontProperties
 
         text = self._fonts.drawable(text)
@@ -136,26 +106,11 @@ class Canvas:
         return self._widths[key]
 
     def fit(self, text: str, room: float, size: float = NORMAL, *, bold: bool = False) -> str:
-        """
-        Return a text that is no wider than the room, cut with an ellipsis if necessary.
-
-        :param text: One line.
-        :param room: Available width in pixels.
-        :param size: Size in pixels.
-        :param bold: Write in bold.
-        """
+        """Return a text that is no wider than the room, in pixels, cut with an ellipsis if necessary."""
         return shortened(text, room, functools.partial(self.width, size=size, bold=bold))
 
     def wrap(self, text: str, room: float, size: float, lines: int, *, bold: bool = False) -> list[str]:
-        """
-        Break a text into lines between words; the last one is cut.
-
-        :param text: The text.
-        :param room: Width of a line in pixels.
-        :param size: Size in pixels.
-        :param lines: The most lines.
-        :param bold: Write in bold.
-        """
+        """Break a text between words into up to ``lines`` lines, ``room`` pixels wide; the last one is cut."""
         made: list[str] = []
         words = re.findall(r"\S+", text)
         while words and len(made) < lines - 1:
@@ -169,12 +124,7 @@ class Canvas:
         return [*made, self.fit(" ".join(words), room, size, bold=bold)] if words else made
 
     def heading(self, title: str | None, below: str = "") -> float:
-        """
-        Write a title in up to two lines and a line below it; return where the chart begins, in pixels from the top.
-
-        :param title: The title; None: none.
-        :param below: What the numbers mean, in grey.
-        """
+        """Write a title and a grey line below it; return where the chart begins, in pixels from the top."""
         y = float(MARGIN)
         room = WIDTH - 2 * MARGIN
         for line in self.wrap(one_line(title or ""), room, TITLE, 2, bold=True):
@@ -190,11 +140,7 @@ class Canvas:
         self.text(WIDTH - MARGIN if right else MARGIN, y, text, align="right" if right else "left", **how)
 
     def save(self, path: Path) -> None:
-        """
-        Write a PNG file of up to 256 colours, without metadata about the machine or the time.
-
-        :param path: The file.
-        """
+        """Write a PNG file of up to 128 colours, without metadata about the machine or the time."""
         from PIL import Image
 
         self._fonts.warn_of_unknown()
@@ -205,11 +151,7 @@ class Canvas:
 
 
 def is_right_to_left(text: str) -> bool:
-    """
-    Return whether a text's first letter belongs to a script that is written from right to left.
-
-    :param text: The text.
-    """
+    """Return whether a text's first letter belongs to a script that is written from right to left."""
     for character in text:
         kind = unicodedata.bidirectional(character)
         if kind in _RIGHT_TO_LEFT or kind == "L":
@@ -218,12 +160,7 @@ def is_right_to_left(text: str) -> bool:
 
 
 class FontChain:
-    """
-    Fonts that are searched one after the other for a character.
-
-    :param font: A font file that comes first; None: matplotlib's own, which is the same on every machine.
-    :raises ConfigurationError: The font cannot be opened.
-    """
+    """Fonts that are searched one after the other for a character; that of a file, if given, comes first."""
 
     def __init__(self, font: str | None = None) -> None:
         from matplotlib import font_manager
@@ -240,14 +177,10 @@ class FontChain:
                     f"font {font!r} cannot be opened", advice="Give the path of a .ttf, .otf or .ttc file."
                 ) from error
             self._add(name)
-        self._add("DejaVu Sans")
+        self._add("DejaVu Sans")  # matplotlib's own, the same on every machine
 
     def drawable(self, text: str) -> str:
-        """
-        Return a text with :data:`UNKNOWN` for characters that no font has; search for fonts that have them first.
-
-        :param text: The text.
-        """
+        """Return a text with :data:`UNKNOWN` for characters that no font has, not even one of :data:`FAMILIES`."""
         from matplotlib import font_manager
 
         if lacking := set(text) - self._has - self._unknown:

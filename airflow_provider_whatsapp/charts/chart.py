@@ -21,14 +21,7 @@ DASHED, TICK = "\N{BOX DRAWINGS LIGHT DOUBLE DASH HORIZONTAL}" * 2, "\N{LEFT ONE
 
 
 class Chart(ABC):
-    """
-    One chart on its canvas.
-
-    :param canvas: The canvas.
-    :param data: The chart's points.
-    :param spec: The chart's description.
-    :param formats: How numbers and dates are written.
-    """
+    """One chart on its canvas."""
 
     def __init__(self, canvas: Canvas, data: ChartData, spec: ChartSpec, formats: Formats) -> None:
         self._canvas = canvas
@@ -39,11 +32,7 @@ class Chart(ABC):
 
     @abstractmethod
     def draw(self, top: float) -> None:
-        """
-        Draw the chart.
-
-        :param top: Where the free space begins, in pixels from the top.
-        """
+        """Draw the chart below ``top``, in pixels from the top."""
 
     def subtitle(self) -> str:
         """Return what the numbers mean, if no label beside them says it."""

@@ -32,65 +32,38 @@ _WORDS = {DATE: "a date", NUMBER: "a number", CATEGORY: "text"}
 
 @dataclass(slots=True)
 class Series:
-    """
-    One line, or the bars of one colour.
-
-    :param name: Name of the series.
-    :param values: One value per position of the chart; None: a gap.
-    """
+    """One line, or the bars of one colour."""
 
     name: str
-    values: list[float | None]
+    values: list[float | None]  # one per position of the chart; None: a gap
 
 
 @dataclass(slots=True)
 class ChartData:
-    """
-    The points of a chart.
+    """The points of a chart."""
 
-    :param axis: ``date``, ``number`` or ``category``.
-    :param positions: Dates, numbers or names, in the order of the axis.
-    :param series: The series, each with a value per position.
-    :param compared: The series with which the only other one is compared; None: there is none.
-    :param rows: Number of rows that were read.
-    :param added_up: Number of categories that were added up to the last position; 0: none.
-    """
-
-    axis: str
-    positions: list[Any]
+    axis: str  # date, number or category
+    positions: list[Any]  # dates, numbers or names, in the order of the axis
     series: list[Series]
-    compared: Series | None = None
-    rows: int = 0
-    added_up: int = 0
+    compared: Series | None = None  # the only other series is compared with it
+    rows: int = 0  # those that were read
+    added_up: int = 0  # categories that were added up to the last position
 
 
 @dataclass(slots=True)
 class Figure:
-    """
-    One figure of the kind ``kpi``.
-
-    :param name: Name of the figure.
-    :param value: The last row's value; None: it has none.
-    :param compared: The value with which it is compared; None: there is none.
-    :param trail: The values of all rows, for the sparkline.
-    """
+    """One figure of the kind ``kpi``."""
 
     name: str
-    value: float | None
-    compared: float | None = None
-    trail: list[float | None] = field(default_factory=list)
+    value: float | None  # the last row's value; None: it has none
+    compared: float | None = None  # the value with which it is compared
+    trail: list[float | None] = field(default_factory=list)  # the values of all rows, for the sparkline
 
 
 def collect(rows: Rows, spec: ChartSpec, *, texts: bool = False) -> ChartData:
-    """
-    Return the points of a chart from rows; rows with the same position and series are added up.
-
-    :param rows: The rows.
-    :param spec: The chart's description.
-    :param texts: Every value is text, as in a CSV file: those of ``y`` are read as numbers.
-    :raises PayloadError: A column is missing, a value does not fit the chart, or there are too many series or
-        points; the error names the row, counted from 1.
-    """
+    """Return the points of a chart from rows; rows with the same position and series are added up."""
+    # With texts, every value is text, as in a CSV file, and those of y are read as numbers. A PayloadError names the
+    # row, counted from 1.
     if not rows.columns:  # the columns of an empty list are not known
         return ChartData(CATEGORY, [], [])
     x = _index(rows, spec.x, "x")
@@ -122,14 +95,8 @@ def collect(rows: Rows, spec: ChartSpec, *, texts: bool = False) -> ChartData:
 
 
 def collect_figures(rows: Rows, spec: ChartSpec, *, texts: bool = False) -> list[Figure]:
-    """
-    Return figures from rows: each is the last row's value, compared with the row before or with another column.
-
-    :param rows: The rows, the newest last.
-    :param spec: The chart's description.
-    :param texts: Every value is text, as in a CSV file.
-    :raises PayloadError: A column is missing or does not contain numbers.
-    """
+    """Return figures from rows: each is the last row's value, compared with the row before or another column."""
+    # With texts, every value is text, as in a CSV file. The newest row is the last one.
     if not rows.columns:
         return []
     previous = spec.compare == (PREVIOUS,)

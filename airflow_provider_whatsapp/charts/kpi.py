@@ -34,16 +34,7 @@ NO_FIGURE = "-"
 def draw_figures(
     path: Path, figures: Sequence[Figure], spec: ChartSpec, formats: Formats, *, font: str | None = None
 ) -> None:
-    """
-    Draw figures below each other into a PNG file.
-
-    :param path: The file.
-    :param figures: The figures.
-    :param spec: The chart's description.
-    :param formats: How numbers are written.
-    :param font: A font file; None: matplotlib's own, then those of the system.
-    :raises ConfigurationError: matplotlib is not installed, or the font cannot be opened.
-    """
+    """Draw figures below each other into a PNG file."""
     canvas = Canvas(SQUARE, font)
     top = canvas.heading(spec.title)
     if not figures:

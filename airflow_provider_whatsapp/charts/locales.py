@@ -21,14 +21,7 @@ _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 class Formats:
-    """
-    How one chart writes its numbers and dates.
-
-    :param locale: A language with or without a country: ``en_US``, ``pt-BR``, ``ar``.
-    :param unit: Unit of the numbers: an ISO 4217 currency code, ``%``, or a word; None: there is none.
-    :raises PayloadError: Babel does not know the locale.
-    :raises ConfigurationError: Babel is not installed.
-    """
+    """How one chart writes its numbers and dates, in a locale such as ``en_US``, ``pt-BR`` or ``ar``."""
 
     def __init__(self, locale: str, unit: str | None = None) -> None:
         try:
@@ -44,27 +37,19 @@ class Formats:
                 field="locale",
                 advice="Use a locale such as en_US or pt_BR.",
             ) from error
-        self._unit = unit
+        self._unit = unit  # an ISO 4217 currency code, %, or a word
         self._currency = unit if unit and unit in list_currencies() else None
 
     def number(
         self,
         value: float,
         *,
-        digits: int | None = None,
-        compact: bool = False,
+        digits: int | None = None,  # the most decimal places; None: those of three significant digits
+        compact: bool = False,  # 1.2M instead of 1,234,567, from COMPACT_FROM on
         unit: bool = True,
-        grouped: bool = True,
+        grouped: bool = True,  # separate thousands; False: as in a year
     ) -> str:
-        """
-        Return a number as text.
-
-        :param value: The number.
-        :param digits: The most decimal places; None: three significant digits, and no decimal places for whole numbers.
-        :param compact: Write 1.2M instead of 1,234,567, from :data:`COMPACT_FROM` on.
-        :param unit: Add the unit.
-        :param grouped: Separate thousands; False: do not, as in a year.
-        """
+        """Return a number as text."""
         from babel.numbers import (
             format_compact_currency,
             format_compact_decimal,
@@ -95,12 +80,7 @@ class Formats:
         return str(self._with_unit(text)) if unit else str(text)
 
     def change(self, value: float, compared: float) -> str:
-        """
-        Return the change of a number: in percent if that is meaningful, otherwise the difference.
-
-        :param value: The number.
-        :param compared: The earlier number.
-        """
+        """Return a number's change from ``compared``: in percent if that is meaningful, otherwise the difference."""
         from babel.numbers import format_percent
 
         if compared and value * compared >= 0 and abs(value / compared) < 100:
@@ -112,12 +92,7 @@ class Formats:
         return ("+" if value > compared else "") + text
 
     def moments(self, moments: Sequence[datetime], among: Sequence[datetime]) -> list[str]:
-        """
-        Return dates as short as a chart's span allows: years, months, days, or hours.
-
-        :param moments: The dates to write.
-        :param among: All dates of the chart.
-        """
+        """Return dates as short as the span of all dates (``among``) allows: years, months, days, or hours."""
         from babel.dates import format_date, format_skeleton, format_time
 
         span = among[-1] - among[0]
@@ -141,11 +116,7 @@ class Formats:
 
 
 def known_locale(language: str) -> str:
-    """
-    Return a template's language as a locale; American English if Babel does not know it.
-
-    :param language: A language of WhatsApp's templates, such as ``pt_BR``.
-    """
+    """Return a template's language as a locale; American English if Babel does not know it."""
     try:
         Formats(language)
     except PayloadError:

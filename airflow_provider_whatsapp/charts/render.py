@@ -25,22 +25,11 @@ def write_chart(
     rows: Rows,
     spec: ChartSpec,
     *,
-    locale: str = "en_US",
-    font: str | None = None,
-    texts: bool = False,
+    locale: str = "en_US",  # of numbers and dates
+    font: str | None = None,  # a file; None: matplotlib's own, then those of the system
+    texts: bool = False,  # every value is text, as in a CSV file
 ) -> Written:
-    """
-    Draw rows as a chart into a PNG file, 1,080 pixels wide.
-
-    :param path: The file.
-    :param rows: The rows.
-    :param spec: The chart's description.
-    :param locale: How numbers and dates are written.
-    :param font: A font file; None: matplotlib's own, then those of the system.
-    :param texts: Every value is text, as in a CSV file.
-    :raises PayloadError: A column is missing or contains values that the chart cannot show.
-    :raises ConfigurationError: matplotlib or Babel is not installed, or the font cannot be opened.
-    """
+    """Draw rows as a chart into a PNG file, 1,080 pixels wide; raises PayloadError if the rows do not fit."""
     formats = Formats(locale, spec.unit)
     data: Any
     if spec.kind == "kpi":

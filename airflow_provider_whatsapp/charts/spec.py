@@ -23,27 +23,16 @@ PREVIOUS = "previous"
 
 @dataclass(frozen=True, slots=True)
 class ChartSpec:
-    """
-    A chart as its author describes it.
+    """A chart as its author describes it."""
 
-    :param kind: One of :data:`KINDS`.
-    :param x: Column of the horizontal axis, or of the categories; ``kpi`` needs none.
-    :param y: Columns with numbers; with ``kpi`` up to :data:`MOST_FIGURES`, or none for all columns with numbers.
-    :param series: Column whose values are the names of series; None: each column of ``y`` is a series.
-    :param title: Text above the chart.
-    :param unit: Unit of the numbers: an ISO 4217 currency code, ``%``, or a word after the number.
-    :param compare: ``previous``, or the column (with ``kpi`` one for each figure) to compare with.
-    :param top: The most categories to show; the smaller ones are added up.
-    """
-
-    kind: str
-    x: str | None = None
-    y: tuple[str, ...] = ()
-    series: str | None = None
+    kind: str  # one of KINDS
+    x: str | None = None  # column of the horizontal axis, or of the categories; kpi needs none
+    y: tuple[str, ...] = ()  # columns with numbers; empty with kpi: all that have numbers
+    series: str | None = None  # column whose values name the series; None: each column of y is one
     title: str | None = None
-    unit: str | None = None
-    compare: tuple[str, ...] = ()
-    top: int = DEFAULT_TOP
+    unit: str | None = None  # an ISO 4217 currency code, %, or a word after the number
+    compare: tuple[str, ...] = ()  # previous, or the column to compare with; for kpi, one for each figure
+    top: int = DEFAULT_TOP  # the most categories to show; the smaller ones are added up
 
     @classmethod
     def of(
@@ -58,11 +47,7 @@ class ChartSpec:
         compare: Any = None,
         top: Any = None,
     ) -> ChartSpec:
-        """
-        Return a checked description; the parameters are those of the class, and ``y`` and ``compare`` may be one name.
-
-        :raises PayloadError: A value is not valid, or does not fit the kind.
-        """
+        """Return a checked description; ``y`` and ``compare`` may be one name; raises PayloadError if it is wrong."""
         if kind not in KINDS:
             raise PayloadError(
                 f"{_shown(kind)} is not known", field="chart", advice=f"Use one of {', '.join(KINDS)}."

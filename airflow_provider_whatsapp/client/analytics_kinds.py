@@ -31,25 +31,15 @@ CLICKS = {
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """
-    One kind of analytics.
-
-    :param name: Name for users.
-    :param source: Meta's field or edge.
-    :param days_back: Number of days for which Meta keeps it.
-    :param units: Granularities, with Meta's name for each here.
-    :param dimensions: Columns that identify a row, with Meta's dimension if there is one.
-    :param about: Columns that describe a row.
-    :param values: Columns with counts; of two readings the greater one is right.
-    """
+    """One kind of analytics."""
 
     name: str
-    source: str
-    days_back: int
-    units: Mapping[Unit, str]
-    dimensions: Mapping[str, str | None]
-    values: tuple[str, ...]
-    about: tuple[str, ...] = ()
+    source: str  # Meta's field or edge
+    days_back: int  # for which Meta keeps it
+    units: Mapping[Unit, str]  # with Meta's name for each here
+    dimensions: Mapping[str, str | None]  # columns that identify a row, with Meta's dimension if there is one
+    values: tuple[str, ...]  # columns with counts; of two readings the greater one is right
+    about: tuple[str, ...] = ()  # columns that describe a row
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -119,12 +109,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 def read_kind(value: Any) -> Kind:
-    """
-    Return a kind of analytics.
-
-    :param value: Its name.
-    :raises PayloadError: No kind has this name.
-    """
+    """Return the kind of analytics with a name."""
     found = KINDS.get(str(value).strip().lower())
     if found is None:
         raise PayloadError(f"{str(value)[:40]!r} is not known", field="kind", limit=", ".join(KINDS))

@@ -21,13 +21,7 @@ NO_ABOUT: Mapping[str, Mapping[str, Any]] = {}
 
 
 def field_points(answer: dict[str, Any], kind: Kind) -> list[dict[str, Any]]:
-    """
-    Return a field's data points, which two kinds nest one list deeper; empty if there is no data.
-
-    :param answer: The account with the field.
-    :param kind: The requested kind.
-    :raises ServerError: The field has another form than Meta documents.
-    """
+    """Return a field's data points, which two kinds nest one list deeper; empty if there is no data."""
     node = answer.get(kind.source, answer)
     if not isinstance(node, dict):
         raise _broken(kind)
@@ -40,19 +34,10 @@ def rows_of(
     points: list[dict[str, Any]],
     kind: Kind,
     span: Span,
-    shared: Mapping[str, Any],
-    about: Mapping[str, Mapping[str, Any]] = NO_ABOUT,
+    shared: Mapping[str, Any],  # columns that all rows share
+    about: Mapping[str, Mapping[str, Any]] = NO_ABOUT,  # columns by a template's ID
 ) -> Iterator[dict[str, Any]]:
-    """
-    Yield the rows of data points; each point is released after it has been read.
-
-    :param points: The points of an answer, which are consumed.
-    :param kind: The requested kind.
-    :param span: The requested time.
-    :param shared: Columns that all rows share.
-    :param about: Columns by a template's ID.
-    :raises ServerError: A point has another form than Meta documents.
-    """
+    """Yield the rows of data points, which are consumed: each point is released after it has been read."""
     points.reverse()
     while points:
         point = points.pop()
@@ -95,11 +80,7 @@ def _clicked(value: Any, kind: Kind) -> list[dict[str, Any]]:
 
 
 def clicks(clicked: list[dict[str, Any]]) -> dict[str, Any]:
-    """
-    Return the columns that are derived from a row's clicks: the list itself, and sums by type.
-
-    :param clicked: Meta's list: ``type``, ``button_content`` and ``count``.
-    """
+    """Return the columns that are derived from a row's clicks: the list itself, and sums by type."""
     sums = dict.fromkeys(CLICKS.values(), 0)
     for each in clicked:
         if each["type"] in CLICKS:
@@ -127,11 +108,7 @@ def _moment(value: Any, kind: Kind) -> datetime:
 
 
 def word(value: Any) -> str | None:
-    """
-    Return a word of an answer as a short line.
-
-    :param value: The value in the answer; None is returned as it is.
-    """
+    """Return a word of an answer as a short line; None stays None."""
     return None if value is None else clean_line(value, masked=False)
 
 

@@ -21,13 +21,7 @@ _NAMES: dict[str, Unit] = {
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """
-    A range of time, in the account's time zone.
-
-    :param start: The first moment.
-    :param end: The moment after the last.
-    :param unit: The granularity.
-    """
+    """A range of time, in the account's time zone; its end is not part of it."""
 
     start: datetime
     end: datetime
@@ -50,13 +44,7 @@ class Span:
 
 
 def read_unit(kind: Kind, value: Any) -> Unit:
-    """
-    Return a granularity.
-
-    :param kind: The requested kind.
-    :param value: ``half_hour``, ``day`` or ``month``, or Meta's name for it.
-    :raises PayloadError: The kind has no such granularity.
-    """
+    """Return the granularity with a name, ours or Meta's, after checking that the kind has it."""
     unit = _NAMES.get(str(value).strip().lower())
     if unit is None or unit not in kind.units:
         raise PayloadError(
@@ -69,12 +57,7 @@ def read_unit(kind: Kind, value: Any) -> Unit:
 
 
 def read_zone(value: Any) -> ZoneInfo:
-    """
-    Return a time zone.
-
-    :param value: Its name, such as ``Europe/Lisbon``.
-    :raises PayloadError: No time zone has this name.
-    """
+    """Return the time zone with a name, such as ``Europe/Lisbon``."""
     try:
         return ZoneInfo(str(value))
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -89,17 +72,9 @@ def read_zone(value: Any) -> ZoneInfo:
 def read_span(
     kind: Kind, start: Any, end: Any, unit: Unit, zone: ZoneInfo, *, now: datetime | None = None
 ) -> Span:
-    """
-    Return the range of time between two values, after checking that Meta keeps this kind so long.
-
-    :param kind: The requested kind.
-    :param start: First day or moment: a date, a datetime, or the text of one.
-    :param end: The day or moment after the last.
-    :param unit: The granularity.
-    :param zone: Time zone of dates, and of times without an offset.
-    :param now: The present time; None: the machine's.
-    :raises PayloadError: A value cannot be read, the end is not after the start, or Meta has no data of that time.
-    """
+    """Return the range of time between two values, after checking that Meta keeps this kind so long."""
+    # Start and end are dates, datetimes or the texts of one; the end is the day or moment after the last. The time
+    # zone is that of dates, and of times without an offset.
     now = (now or datetime.now(UTC)).astimezone(zone)
     span = Span(_moment(start, "start", zone), _moment(end, "end", zone), unit)
     if span.start >= span.end:

@@ -42,21 +42,13 @@ _MAX_CODE = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """
-    One answer, unchanged.
-
-    :param status: HTTP status.
-    :param headers: HTTP headers, whose names ignore case.
-    :param body: The complete body, as bytes.
-    :param cleaner: Removes the API key from all texts of the answer; None: there is no key to hide.
-    :param echo: Hides the texts of the answered message in a refusal; None: the request was not a message.
-    """
+    """One answer, unchanged."""
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)  # their names ignore case
     body: bytes = field(repr=False)
-    cleaner: Cleaner | None = None
-    echo: Echo | None = None
+    cleaner: Cleaner | None = None  # removes the API key from all texts; None: there is no key to hide
+    echo: Echo | None = None  # hides the message's texts in a refusal; None: the request was no message
 
     @property
     def request_id(self) -> str | None:
@@ -83,15 +75,8 @@ class Answer:
 
 
 def read(answer: Answer, *, doubt: str | None) -> dict[str, Any]:
-    """
-    Return the JSON object of a successful answer.
-
-    :param answer: The answer.
-    :param doubt: Advice for an unknown outcome; None: the request may safely happen twice, so an unknown outcome
-        is an ordinary failure.
-    :raises OutcomeUnknownError: It is not known whether the request was carried out, and it must not happen twice.
-    :raises APIError: The gateway or Graph refused.
-    """
+    """Return the JSON object of a successful answer; raises the error of a refusal or an unknown outcome."""
+    # doubt: advice for an unknown outcome; None: the request may safely happen twice, so it is an ordinary failure.
     data = answer.json()
     accepted = 200 <= answer.status < 300
     if accepted and isinstance(data, dict) and data.get("error") is None:
@@ -108,15 +93,8 @@ def read(answer: Answer, *, doubt: str | None) -> dict[str, Any]:
 
 
 def to_error(answer: Answer, data: Any, *, doubt: str | None) -> WhatsAppError:
-    """
-    Return the error of a refusal.
-
-    Graph's errors have an integer ``error.code``; everything else comes from the gateway or a load balancer.
-
-    :param answer: The answer.
-    :param data: Its parsed JSON, or None.
-    :param doubt: As for :func:`read`.
-    """
+    """Return the error of a refusal; ``doubt`` is as for :func:`read`."""
+    # Graph's errors have an integer error.code; everything else comes from the gateway or a load balancer.
     if _is_graph_s(data):
         return _graph_error(answer, data["error"], doubt)
     return _gateway_error(answer, _gateway_text(data), doubt)

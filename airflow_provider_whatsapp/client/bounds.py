@@ -108,25 +108,15 @@ class _Reader(io.BufferedReader):
 
 
 class Source:
-    """
-    The source of :class:`BoundedResponse`: all that ``http.client`` needs of a socket.
-
-    :param sock: The socket.
-    :param until: Time of ``time.monotonic()``, in seconds, by which the answer has to be complete.
-    :param on_leftover: Called if bytes follow the answer.
-    """
+    """The source of :class:`BoundedResponse`: all that ``http.client`` needs of a socket."""
 
     def __init__(self, sock: socket.socket, until: float, on_leftover: Callable[[], None]) -> None:
         self._sock = sock
-        self._until = until
-        self._on_leftover = on_leftover
+        self._until = until  # time.monotonic() by which the answer has to be complete
+        self._on_leftover = on_leftover  # called if bytes follow the answer
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """
-        Return the file from which the answer is read.
-
-        :param mode: ``rb``.
-        """
+        """Return the file from which the answer is read."""
         return _Reader(_Raw(self._sock, self._until), self._on_leftover)
 
 
@@ -152,13 +142,7 @@ class BoundedResponse(HTTPResponse):
 
 
 def read_body(raw: Any, headers: Mapping[str, str]) -> bytes:
-    """
-    Return an answer's whole body, decompressed; close a connection whose answer cannot be read to its end.
-
-    :param raw: urllib3's response, with its content encoding unchanged.
-    :param headers: The answer's headers.
-    :raises AnswerError: The body is too large, or has an unsupported compression.
-    """
+    """Return the body of urllib3's response, decompressed; close a connection that cannot be read to its end."""
     pieces, size = [], 0
     try:
         while piece := raw.read(_PIECE, decode_content=False):
@@ -175,13 +159,8 @@ def read_body(raw: Any, headers: Mapping[str, str]) -> bytes:
 
 
 def unpack(body: bytes, encoding: str) -> bytes:
-    """
-    Return a body after decompressing one layer of gzip or deflate, which a proxy may have added without being asked.
-
-    :param body: The body.
-    :param encoding: The header ``Content-Encoding``; may be empty.
-    :raises AnswerError: The body has another or several compressions, is damaged, or too large.
-    """
+    """Return a body after decompressing one layer of gzip or deflate, if any; raises AnswerError if that fails."""
+    # A proxy may have added a layer without being asked.
     if not encoding:
         return body
     layers = [layer for layer in map(str.strip, encoding.lower().split(",")) if layer not in ("", "identity")]
@@ -224,11 +203,8 @@ def too_large() -> LargeAnswerError:
 
 
 def is_quiet(sock: Any) -> bool:
-    """
-    Return whether the other side has neither sent anything unasked nor closed the connection.
-
-    :param sock: A connection on which no answer is due; anything that it has received is lost.
-    """
+    """Return whether the other side has neither sent anything unasked nor closed the connection."""
+    # No answer may be due on the connection: anything that it has received is lost.
     try:
         # A poll is the cheapest way to see that there is nothing. Only a read shows what there is: TLS keeps data that
         # it has decrypted, and its own messages are not answers.
@@ -246,16 +222,8 @@ def is_quiet(sock: Any) -> bool:
 
 
 def send_all(sock: Any, data: Any, progress_timeout: float, until: float) -> None:
-    """
-    Send bytes; this may take any time, as long as some of them leave.
-
-    :param sock: The connection.
-    :param data: The bytes.
-    :param progress_timeout: Seconds within which at least one byte has to leave.
-    :param until: Time of ``time.monotonic()``, in seconds, at which the send is given up in any case.
-    :raises TimeoutError: Nothing has left within ``progress_timeout``, or the time is over.
-    :raises BrokenPipeError: Nothing has left within ``progress_timeout``, and there is an answer already.
-    """
+    """Send bytes; this may take any time, as long as some of them leave."""
+    # progress_timeout: seconds within which at least one byte has to leave; until: time.monotonic() of the deadline.
     view = memoryview(data).cast("B")
     if not isinstance(sock, socket.socket):
         # TLS inside the TLS of a proxy: a write that has begun cannot be repeated.
@@ -282,14 +250,8 @@ def send_all(sock: Any, data: Any, progress_timeout: float, until: float) -> Non
 
 
 def wait_until_sent(sock: socket.socket, progress_timeout: float, until: float) -> None:
-    """
-    Wait until the rest of a request has left the system's buffers, or there is an answer.
-
-    :param sock: The connection.
-    :param progress_timeout: Seconds within which at least one byte has to leave.
-    :param until: Time of ``time.monotonic()``, in seconds, at which the wait is given up in any case.
-    :raises TimeoutError: Nothing has left within ``progress_timeout``, or the time is over.
-    """
+    """Wait until the rest of a request has left the system's buffers, or there is an answer."""
+    # progress_timeout: seconds within which at least one byte has to leave; until: time.monotonic() of the deadline.
     before, since = unsent(sock), time.monotonic()
     while before:
         time.sleep(min(_LOOK_EVERY, _slice(progress_timeout, until)))
@@ -304,11 +266,7 @@ def wait_until_sent(sock: socket.socket, progress_timeout: float, until: float) 
 
 
 def unsent(sock: socket.socket) -> int | None:
-    """
-    Return the number of bytes that the system has and the other side has not received; None: the system does not say.
-
-    :param sock: The connection.
-    """
+    """Return the number of sent bytes that the other side has not received; None: the system does not say."""
     try:
         found: int = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
     except (OSError, ValueError, AttributeError):

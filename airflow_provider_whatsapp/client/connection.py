@@ -33,28 +33,16 @@ API_KEY_VARIABLE = "MATON_API_KEY"
 
 
 def client_config(
-    conn_id: str,
+    conn_id: str,  # for errors
     *,
-    password: str | None,
-    host: str | None,
-    extra: Mapping[str, Any],
-    phone_number_id: str | None = None,
-    waba_id: str | None = None,
-    find_redis: Callable[[str], RedisServer] | None = None,
+    password: str | None,  # empty: the variable MATON_API_KEY, where environment_key() permits it
+    host: str | None,  # base URL of both planes; empty: Maton's own
+    extra: Mapping[str, Any],  # unread() names its fields that have no effect
+    phone_number_id: str | None = None,  # the operator's own sender
+    waba_id: str | None = None,  # the operator's own account
+    find_redis: Callable[[str], RedisServer] | None = None,  # by a connection's ID; None: in the environment
 ) -> ClientConfig:
-    """
-    Return the configuration from a connection's parts; an operator's arguments take precedence over the connection.
-
-    :param conn_id: ID of the connection, for errors.
-    :param password: Maton API key; empty: the environment variable ``MATON_API_KEY``, which goes to Maton's hosts and
-        to loopback addresses only.
-    :param host: Base URL of both planes; empty: Maton's own.
-    :param extra: The connection's extra; :func:`unread` names the fields that have no effect.
-    :param phone_number_id: The operator's own sender.
-    :param waba_id: The operator's own account.
-    :param find_redis: Returns the connection of type redis that ``pace_redis`` names; None: from the environment.
-    :raises ConfigurationError: A value is missing or malformed; says which, and where to set it.
-    """
+    """Return the configuration from a connection's parts; an operator's arguments take precedence over it."""
     host, verify = _text(host), _verify(extra)
     return ClientConfig(
         api_key=_key(conn_id, password, host, verify=verify),
@@ -92,16 +80,8 @@ def _redis_of_the_environment(conn_id: str) -> RedisServer:
 
 
 def environment_key(host: str | None, *, verify: bool | str = True) -> str:
-    """
-    Return the key of ``MATON_API_KEY``; "" if it is not set.
-
-    People who may edit a connection choose its host, so this key, which is not theirs, goes only to Maton and to this
-    machine.
-
-    :param host: Base URL to which it would go; None: Maton's own.
-    :param verify: Whether the host's certificate is checked.
-    :raises ConfigurationError: The key is set, and must not go to this host.
-    """
+    """Return ``MATON_API_KEY``, "" if it is not set; raises ConfigurationError if the host must not get the key."""
+    # People who may edit a connection choose its host; this key is not theirs, so only Maton and this machine get it.
     key = os.environ.get(API_KEY_VARIABLE, "").strip()
     if not key or is_loopback(host) or (is_maton_s(host) and verify is not False):
         return key
@@ -113,16 +93,7 @@ def environment_key(host: str | None, *, verify: bool | str = True) -> str:
 def unread(
     conn_id: str, *, conn_type: str | None, port: int | None, host: str | None, extra: Mapping[str, Any]
 ) -> list[str]:
-    """
-    Return what has no effect in a connection, which its author may not expect.
-
-    :param conn_id: ID of the connection.
-    :param conn_type: Type of the connection; None: not known.
-    :param port: Port of the connection.
-    :param host: Base URL of both planes; None: Maton's own.
-    :param extra: Extra of the connection.
-    :return: Sentences, without values.
-    """
+    """Return what has no effect in a connection, which its author may not expect, as sentences without values."""
     said = []
     if conn_type and conn_type != CONN_TYPE:
         said.append(
@@ -154,14 +125,7 @@ def _port(host: str | None) -> int | None:
 
 
 def config_from_environment(conn_id: str, environment: Mapping[str, str], **own: Any) -> ClientConfig | None:
-    """
-    Return the configuration from ``AIRFLOW_CONN_<ID>``; None: the variable is not set.
-
-    :param conn_id: ID of the connection.
-    :param environment: Variables, such as ``os.environ``.
-    :param own: ``phone_number_id``, ``waba_id`` and ``host`` that take precedence over the connection's.
-    :raises ConfigurationError: The variable is not JSON, or a value in it is missing or malformed.
-    """
+    """Return the configuration from ``AIRFLOW_CONN_<ID>``; None: the variable is not set."""
     name = f"AIRFLOW_CONN_{conn_id.upper()}"
     text = environment.get(name)
     if text is None:
@@ -177,23 +141,16 @@ def config_from_environment(conn_id: str, environment: Mapping[str, str], **own:
     extra = connection.get("extra")
     fields = extra if isinstance(extra, dict) else read_extra(conn_id, extra)
     given = {"password": connection.get("password"), "host": connection.get("host"), "extra": fields}
+    # phone_number_id, waba_id and host of the caller take precedence over the connection's.
     return client_config(conn_id, **{**given, **own})
 
 
 def config_or_key(
     conn_id: str | None, environment: Mapping[str, str], *, default: str, host: str | None = None
 ) -> ClientConfig | None:
-    """
-    Return the configuration of a command; None: the environment has neither the connection nor a key.
-
-    A connection that is named is required. Without a name, ``MATON_API_KEY`` may replace the default connection.
-
-    :param conn_id: ID of the connection; None: none is named.
-    :param environment: As for :func:`config_from_environment`.
-    :param default: ID of the default connection.
-    :param host: Takes precedence over the connection's host, and decides whether a key of the environment may be used.
-    :raises ConfigurationError: See :func:`config_from_environment`.
-    """
+    """Return the configuration of a command; None: the environment has neither the connection nor a key."""
+    # A connection that is named is required. Without a name, MATON_API_KEY may replace the default connection.
+    # The host takes precedence over the connection's, and decides whether a key of the environment may be used.
     own = {"host": host} if host else {}
     found = config_from_environment(conn_id or default, environment, **own)
     if found is None and not conn_id and environment.get(API_KEY_VARIABLE, "").strip():
@@ -202,13 +159,7 @@ def config_or_key(
 
 
 def read_extra(conn_id: str, extra: str | None) -> dict[str, Any]:
-    """
-    Return a connection's extra.
-
-    :param conn_id: ID of the connection, for errors.
-    :param extra: JSON text; may be empty.
-    :raises ConfigurationError: It is not a JSON object.
-    """
+    """Return a connection's extra from its JSON text, which may be empty."""
     try:
         fields = json.loads(extra or "{}")
     except (ValueError, RecursionError):

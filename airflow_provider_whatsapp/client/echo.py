@@ -45,29 +45,17 @@ _GRAPH_S = frozenset(
 
 
 class Echo:
-    """
-    Finds the texts of a message in what the other side says about it.
-
-    :param payload: The message as it was sent; any other value contains no texts.
-    """
+    """Finds the texts of a message in what the other side says about it."""
 
     def __init__(self, payload: Any) -> None:
-        self._payload = payload
+        self._payload = payload  # the message as it was sent; any other value contains no texts
 
     def values(self, found: Any) -> Any:
-        """
-        Hide the message's texts in parsed JSON, in place.
-
-        :param found: The answer, which is modified and must not be shared.
-        """
+        """Hide the message's texts in parsed JSON, in place; the JSON must not be shared."""
         return each_text(found, self.text, kept=_GRAPH_S) if self._texts else found
 
     def text(self, text: str) -> str:
-        """
-        Hide the message's texts in one text.
-
-        :param text: A text of the answer.
-        """
+        """Hide the message's texts in one text."""
         if not self._texts:
             return text
         at = 0

@@ -30,22 +30,14 @@ RANGES = tuple((first, last, CodeInfo(*row)) for first, last, row in error_table
 
 def look_up(
     code: int | None,
-    subcode: int | None = None,
+    subcode: int | None = None,  # Graph's error_subcode, which distinguishes the template problems
     *,
-    http_status: int | None = None,
+    http_status: int | None = None,  # decides only for unknown codes, as does is_transient
     is_transient: bool = False,
 ) -> CodeInfo:
-    """
-    Return the facts about an error, with advice in any case.
-
-    A code that is not documented follows Meta's general rule: ``is_transient`` is treated as code 2, a 5xx is
-    ambiguous, HTTP 429 may be repeated after a wait, anything else is permanent.
-
-    :param code: Graph's ``error.code``.
-    :param subcode: Graph's ``error.error_subcode``; it distinguishes the template problems.
-    :param http_status: Status of the answer; it decides only for unknown codes.
-    :param is_transient: Graph's ``error.is_transient``; it decides only for unknown codes.
-    """
+    """Return the facts about an error, with advice in any case."""
+    # A code that is not documented follows Meta's general rule: is_transient is treated as code 2, a 5xx is
+    # ambiguous, HTTP 429 may be repeated after a wait, anything else is permanent.
     row = find_row(code, subcode) or _undocumented(http_status, is_transient=is_transient)
     return CodeInfo(*row._replace(code=code, subcode=subcode))
 

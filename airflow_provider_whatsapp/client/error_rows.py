@@ -27,12 +27,8 @@ def find_row(code: int | None, subcode: int | None = None) -> Row | None:
 
 
 def anchor_of(code: int | None, subcode: int | None = None) -> str | None:
-    """
-    Return the anchor of an error's row in the documentation's page of errors; None: it has no row.
-
-    :param code: Graph's ``error.code``.
-    :param subcode: Graph's ``error.error_subcode``; problems with a template's definition have their own anchors.
-    """
+    """Return the anchor of an error's row in the documentation's page of errors; None: it has no row."""
+    # Problems with a template's definition have their own anchors.
     for problem in (subcode, code):
         if problem in PROBLEMS:
             return str(problem)

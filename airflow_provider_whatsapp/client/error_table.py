@@ -40,35 +40,20 @@ class Retry(Enum):
 
 
 class Row(NamedTuple):
-    """
-    The facts about one error code.
+    """The facts about one error code."""
 
-    :param code: Graph's code; None: the row is about an answer without a code.
-    :param meaning: Meta's meaning of the code.
-    :param advice: What to do about it.
-    :param error_name: The class to raise.
-    :param retry: The effect of a repetition.
-    :param wait: Seconds before the first repetition; None: waiting does not help.
-    :param growth: Factor from one wait to the next.
-    :param max_wait: The longest wait, in seconds; None: there is no wait.
-    :param http_status: The HTTP status that Meta documents for it; None: there is none.
-    :param asynchronous: It may also come after a 200, as a failed delivery.
-    :param subcode: The subcode of this row; None: all subcodes.
-    :param known: False: no document of Meta's names the code.
-    """
-
-    code: int | None
+    code: int | None  # None: the row is about an answer without a code
     meaning: str
     advice: str
-    error_name: ErrorName
+    error_name: ErrorName  # the class to raise
     retry: Retry = Retry.NO
-    wait: float | None = None
-    growth: float = 2.0
-    max_wait: float | None = None
-    http_status: int | None = 400
-    asynchronous: bool = False
-    subcode: int | None = None
-    known: bool = True
+    wait: float | None = None  # seconds before the first repetition; None: waiting does not help
+    growth: float = 2.0  # factor from one wait to the next
+    max_wait: float | None = None  # the longest wait, in seconds; None: there is no wait
+    http_status: int | None = 400  # the one that Meta documents; None: there is none
+    asynchronous: bool = False  # it may also come after a 200, as a failed delivery
+    subcode: int | None = None  # None: all subcodes
+    known: bool = True  # False: no document of Meta's names the code
 
     @property
     def permanent(self) -> bool:

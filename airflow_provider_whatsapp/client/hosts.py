@@ -20,12 +20,7 @@ _MATON = re.compile(r"([a-z0-9-]+\.)*maton\.ai", re.ASCII)
 
 
 def check_host(host: str) -> None:
-    """
-    Check the base URL of both planes.
-
-    :param host: The host in the connection or of a command.
-    :raises ConfigurationError: It is not a URL, contains credentials, or would get the key unencrypted.
-    """
+    """Check the base URL of both planes: without credentials, and by https unless it belongs to this machine."""
     parts = _split(host)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         msg = "host is not a URL"
@@ -43,21 +38,13 @@ def check_host(host: str) -> None:
 
 
 def is_loopback(host: str | None) -> bool:
-    """
-    Return whether a base URL belongs to this machine.
-
-    :param host: The base URL; None: Maton's own.
-    """
+    """Return whether a base URL belongs to this machine; None: Maton's own URL."""
     parts = _split(host or "")
     return parts is not None and _LOOPBACK.fullmatch(parts.hostname or "") is not None
 
 
 def is_maton_s(host: str | None) -> bool:
-    """
-    Return whether a base URL is Maton's, by https.
-
-    :param host: The base URL; None: Maton's own.
-    """
+    """Return whether a base URL is Maton's, by https; None: Maton's own URL."""
     if not host:
         return True
     parts = _split(host)
@@ -65,13 +52,7 @@ def is_maton_s(host: str | None) -> bool:
 
 
 def parse_base_url(text: str, *, field: str = "base_url") -> str:
-    """
-    Return an address for use with paths, without a trailing slash.
-
-    :param text: The address, as a user gives it.
-    :param field: Name of the user's field.
-    :raises ConfigurationError: It is not the address of a server.
-    """
+    """Return an address for use with paths, without a trailing slash, after checking that it is a server's."""
     found = text.strip().rstrip("/")
     try:
         parts = urlsplit(found)

@@ -80,16 +80,9 @@ _USER_ID_START = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]+\s*\Z")
 
 
 def mask(text: str) -> str:
-    """
-    Return one phone number or user ID with its middle hidden, for logs and errors.
-
-    The first two characters and the last four stay (the last two of 7 to 10, nothing of fewer), so that a
-    reader who knows the number recognises it. One number has one mask in every spelling: ``+1 555 000 1111`` and
-    ``15550001111`` become ``15•••1111``. Letters stay only in IDs, because a cell that should be a number may be a
-    name.
-
-    :param text: The number or ID, in any form.
-    """
+    """Return one phone number or user ID with its middle hidden, for logs and errors."""
+    # The first two and the last four characters stay (the last two of 7 to 10, nothing of fewer), so that a reader
+    # who knows the number recognises it in any spelling. Letters stay only in IDs, because a cell may contain a name.
     is_id = _USER_ID_START.match(str(text).lstrip()) is not None
     kept = "".join(filter(str.isalnum if is_id else str.isdecimal, str(text)))
     if len(kept) < _LEAST:
@@ -99,18 +92,9 @@ def mask(text: str) -> str:
 
 
 def mask_numbers(text: str) -> str:
-    """
-    Return free text with everything masked that looks like a phone number.
-
-    It masks 7 to 15 digits after a ``+`` in any spelling (such as ``%2B``), with or without separators, next to any
-    character; a run of 8 to 14 bare digits, also with a float's ``.0`` or before a full stop; a run of 10 to 14 digits
-    with letters on one side; and three to six groups of digits, 8 to 15 in total, separated by single spaces or dashes
-    (10 to 15 separated by dots), the last of them of up to 8. It does not mask message IDs, UUIDs, ISO dates and times,
-    IP addresses, decimals, error codes (up to 7 digits), digits among letters (trace IDs), and runs of 15 digits or
-    more (phone number IDs, media IDs, user IDs).
-
-    :param text: A log line or the message of an error.
-    """
+    """Return free text with everything masked that looks like a phone number."""
+    # Masked: 7 to 15 digits after a +; 8 to 14 bare ones, 10 to 14 beside letters; 8 to 15 in groups (10 with dots).
+    # Not: IDs, UUIDs, ISO dates, IP addresses, decimals, up to 7 bare digits (error codes), 15 or more (Graph's IDs).
     return _IN_TEXT.sub(_masked, text)
 
 
@@ -141,21 +125,13 @@ def _touches_a_letter(match: re.Match[str]) -> bool:
 
 
 def mask_id(message_id: str) -> str:
-    """
-    Return the end of a message's ID, for logs and errors: the part before it contains the recipient's number.
-
-    :param message_id: The wamid.
-    """
+    """Return the end of a message's ID, for logs and errors: the part before it contains the recipient's number."""
     text = "".join(filter(str.isprintable, str(message_id)))
     return f"...{text[-min(_ID_SHOWN, len(text) // 2) :] if len(text) > 1 else ''}"
 
 
 def place_of(error: BaseException) -> str:
-    """
-    Return the type of an unexpected error and where it arose, without its text, which may quote a row or a secret.
-
-    :param error: An error of a library, or a bug.
-    """
+    """Return an unexpected error's type and where it arose, not its text, which may quote a row or a secret."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     way = ", ".join(
         f"{PurePath(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in reversed(frames)
@@ -164,25 +140,16 @@ def place_of(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """
-    Return a text without terminals' commands, control and format characters, and lone surrogates.
-
-    Line breaks and tabs stay; a carriage return becomes a line break.
-
-    :param text: Any text.
-    """
+    """Return a text without terminals' commands, control and format characters, and lone surrogates."""
     if text.isascii() and text.isprintable():
         return text
+    # Line breaks and tabs stay.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _UNPRINTABLE.sub("", _COMMANDS.sub("", text))
 
 
 def escaped(text: str) -> str:
-    """
-    Return JSON that cannot command a terminal: unprintable characters become escapes, and nothing is lost.
-
-    :param text: JSON without line breaks inside its strings.
-    """
+    """Return JSON that cannot command a terminal: unprintable characters become escapes, and nothing is lost."""
     if text.isascii():
         return text
 
@@ -194,16 +161,8 @@ def escaped(text: str) -> str:
 
 
 def clean_line(text: object, *, limit: int = MAX_QUOTE, masked: bool = True) -> str:
-    """
-    Return a text from outside in a form for an error, a log or a terminal: one short printable line, with numbers and
-    IDs masked.
-
-    It does not know the API key, which a :class:`Cleaner` has removed before.
-
-    :param text: A text from somebody else; any other value is converted to text.
-    :param limit: The most characters to keep.
-    :param masked: Mask numbers and IDs; False: they have to be shown.
-    """
+    """Return a text from outside as one short printable line, with numbers and IDs masked, to be shown or logged."""
+    # It does not know the API key, which a Cleaner has removed before. masked=False: the numbers have to be shown.
     words = " ".join(printable(str(text)).split())[: 64 * limit]
     if masked:
         words = mask_numbers(_MESSAGE_ID.sub(lambda found: mask_id(found[0]), words))
@@ -211,13 +170,7 @@ def clean_line(text: object, *, limit: int = MAX_QUOTE, masked: bool = True) -> 
 
 
 def each_text(value: Any, change: Callable[[str], str], *, kept: Collection[str] = ()) -> Any:
-    """
-    Change all texts of parsed JSON in place, including names of fields, at any depth.
-
-    :param value: The result of :func:`json.loads`, which is modified and must not be shared.
-    :param change: Returns the new text.
-    :param kept: Names of fields that are not changed.
-    """
+    """Change all texts and names of fields in parsed JSON, in place, at any depth; the JSON must not be shared."""
     root = [value]
     rest: list[Any] = [root]
     names: dict[str, str] = {}  # the objects of a list repeat the same names
@@ -239,16 +192,11 @@ def each_text(value: Any, change: Callable[[str], str], *, kept: Collection[str]
 
 
 class Cleaner:
-    r"""
-    Cleans all texts of the other side: afterwards no text contains the key or commands a terminal.
+    """Cleans all texts of the other side: afterwards no text contains the API key or commands a terminal."""
 
-    It finds the key itself, the key with invisible characters in it, with quotes and backslashes escaped (``\"``), with
-    ``\u``, ``\x``, percent or HTML escapes of some or all of its characters, and inside base64. Line breaks stay, and
-    so do
-    the joiners and direction marks that words and emojis of real messages need.
-
-    :param key: The API key.
-    """
+    # It finds the key itself, with invisible characters in it, with escapes of some or all of its characters (\", \u,
+    # \x, percent, HTML), and inside base64. Line breaks stay, and so do the joiners and direction marks that words and
+    # emojis of real messages need.
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -263,11 +211,7 @@ class Cleaner:
         return re.compile("".join(map(_spellings, self._key)))
 
     def leaves(self, raw: bytes) -> bool:
-        """
-        Return whether JSON certainly contains nothing that :meth:`values` would change, by a fast check.
-
-        :param raw: The JSON before it is parsed.
-        """
+        """Return whether JSON certainly contains nothing that :meth:`values` would change, by a fast check."""
         if not raw.isascii() or len(raw.translate(None, _DOUBTFUL)) != len(raw):
             return False
         for part in self._raw:  # noqa: SIM110  (a loop is quicker, and every answer is looked at)
@@ -276,11 +220,7 @@ class Cleaner:
         return True
 
     def text(self, text: str) -> str:
-        """
-        Clean one text.
-
-        :param text: A text from outside.
-        """
+        """Clean one text from outside."""
         if not self._doubtful.search(text):
             return text
         text = _CONTROL.sub("", _COMMANDS.sub("", text))
@@ -290,20 +230,11 @@ class Cleaner:
         return self._without_key(text)
 
     def line(self, text: object, *, limit: int = MAX_QUOTE) -> str:
-        """
-        Clean one text that did not come in an answer's JSON, and return it as a line like :func:`clean_line`.
-
-        :param text: A header, or a library's text that quotes the other side.
-        :param limit: The most characters to keep.
-        """
+        """Clean one text that did not come in an answer's JSON, and return it as a line like :func:`clean_line`."""
         return clean_line(self.text(str(text)), limit=limit)
 
     def values(self, value: Any) -> Any:
-        """
-        Clean all texts of parsed JSON in place, including names of fields.
-
-        :param value: The result of :func:`json.loads`, which is modified and must not be shared.
-        """
+        """Clean all texts and names of fields in parsed JSON, in place; the JSON must not be shared."""
         return each_text(value, self.text)
 
     def _without_key(self, text: str) -> str:

@@ -41,31 +41,18 @@ _WHATSAPP = re.compile(r"521[0-9]{10}|549[0-9]{10}|55[1-9]{2}[6-9][0-9]{7}")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """
-    The numbers of one calling code.
-
-    :param code: The calling code.
-    :param region: ISO code of its (largest) country; ``001``: no country.
-    :param lengths: Numbers of digits that may follow the calling code.
-    :param prefix: Prefix of a national number that is not dialled from abroad; None: there is none.
-    :param valid: Pattern of the assigned numbers, without the calling code.
-    :param countries: For each country that shares the calling code, its ISO code and the pattern of its numbers.
-    """
+    """The numbers of one calling code."""
 
     code: str
-    region: str
-    lengths: frozenset[int]
-    prefix: re.Pattern[str] | None
-    valid: re.Pattern[str]
-    countries: tuple[tuple[str, re.Pattern[str]], ...]
+    region: str  # ISO code of its (largest) country; 001: no country
+    lengths: frozenset[int]  # numbers of digits that may follow the calling code
+    prefix: re.Pattern[str] | None  # of a national number, not dialled from abroad; None: there is none
+    valid: re.Pattern[str]  # the assigned numbers, without the calling code
+    countries: tuple[tuple[str, re.Pattern[str]], ...]  # ISO code and numbers of each, if there are several
 
 
 def plan_of(digits: str) -> Plan | None:
-    """
-    Return the numbering plan of a number; None: its calling code is not assigned.
-
-    :param digits: Digits of a number, calling code first.
-    """
+    """Return the numbering plan of a number, calling code first; None: its calling code is not assigned."""
     for length in range(1, _LONGEST_CODE + 1):
         plan = _plan(digits[:length])
         if plan is not None:  # no calling code is the beginning of another one
@@ -121,14 +108,9 @@ def _national(kind: PhoneNumberDesc | None) -> str:
 
 @lru_cache(maxsize=1024)  # a recipient is read from its list, and again before the send
 def read(digits: str) -> str | None:
-    """
-    Return a number as it is dialled from abroad; None: it is not possible in its country.
-
-    A trunk prefix after the calling code is dropped, and Argentina's 15 of a mobile number becomes the 9 after the
-    calling code; all other digits stay.
-
-    :param digits: Digits of a number, calling code first.
-    """
+    """Return a number, calling code first, as it is dialled from abroad; None: it is not possible in its country."""
+    # A trunk prefix after the calling code is dropped, and Argentina's 15 of a mobile number becomes the 9 after the
+    # calling code; all other digits stay.
     if _WHATSAPP.fullmatch(digits):
         return digits
     plan = plan_of(digits)
@@ -159,11 +141,7 @@ def _without_trunk(plan: Plan, national: str) -> str:
 
 
 def is_assigned(digits: str) -> bool:
-    """
-    Return whether a number can be assigned: a valid number of its country, a form of WhatsApp's, or a fictional number.
-
-    :param digits: Digits of a number, calling code first.
-    """
+    """Return whether a number, calling code first, can be assigned: valid, in WhatsApp's form, or fictional."""
     if _FICTIONAL.fullmatch(digits) or _WHATSAPP.fullmatch(digits):
         return True
     plan = plan_of(digits)
@@ -171,11 +149,7 @@ def is_assigned(digits: str) -> bool:
 
 
 def country_of(digits: str) -> str | None:
-    """
-    Return the ISO code of the country in which a number is assigned; None: it is not assigned.
-
-    :param digits: Digits of a number, calling code first.
-    """
+    """Return the ISO code of the country of a number, calling code first; None: it is not assigned."""
     plan = plan_of(digits)
     if plan is None:
         return None
@@ -186,12 +160,7 @@ def country_of(digits: str) -> str | None:
 
 
 def from_national(digits: str, country: str) -> str | None:
-    """
-    Return a number of a country as it is dialled from abroad; None: it is not a valid number of that country.
-
-    :param digits: The number as it is dialled in that country.
-    :param country: ISO code.
-    """
+    """Return a national number as it is dialled from abroad; None: it is not valid in the country (an ISO code)."""
     import phonenumbers
 
     try:
@@ -204,22 +173,14 @@ def from_national(digits: str, country: str) -> str | None:
 
 
 def is_country(code: str) -> bool:
-    """
-    Return whether telephone numbers of a country exist.
-
-    :param code: ISO code, such as ``"BR"``.
-    """
+    """Return whether telephone numbers of a country (ISO code) exist."""
     import phonenumbers
 
     return code in phonenumbers.SUPPORTED_REGIONS
 
 
 def place(digits: str) -> str:
-    """
-    Return the country of a number in a form for people: ``Morocco (+212)``.
-
-    :param digits: Digits of a number, calling code first.
-    """
+    """Return the country of a number, calling code first, in a form for people: ``Morocco (+212)``."""
     plan = plan_of(digits)
     if plan is None:
         return "no country"
@@ -227,11 +188,7 @@ def place(digits: str) -> str:
 
 
 def country_name(iso: str) -> str:
-    """
-    Return the English name of a country; its ISO code if the name is not known.
-
-    :param iso: ISO code.
-    """
+    """Return the English name of a country (ISO code); the code if the name is not known."""
     return _names().get(iso, iso)
 
 

@@ -35,11 +35,7 @@ BOOT_TOLERANCE = 60.0
 
 
 class Board:
-    """
-    A fixed number of floats with a lock, for the threads of one process.
-
-    :param size: Number of floats.
-    """
+    """A fixed number of floats with a lock, for the threads of one process."""
 
     def __init__(self, size: int) -> None:
         self._lock = threading.Lock()
@@ -52,23 +48,12 @@ class Board:
             yield self._numbers
 
     def put(self, place: int, number: float) -> None:
-        """
-        Write one number without the lock, to a place that nobody else writes to.
-
-        :param place: Index of the number.
-        :param number: The new value.
-        """
+        """Write one number without the lock, to a place that nobody else writes to."""
         self._numbers[place] = number
 
 
 class SharedBoard(Board):
-    """
-    A board for all processes of one user on one machine.
-
-    :param path: The file, which is created if it is missing.
-    :param size: Number of floats.
-    :raises OSError: The file cannot be made, locked or mapped.
-    """
+    """A board for all processes of one user on one machine; raises OSError if its file cannot be used."""
 
     def __init__(self, path: Path, size: int) -> None:
         super().__init__(size)
@@ -89,12 +74,9 @@ class SharedBoard(Board):
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[MutableSequence[float]]:
-        """
-        Yield the numbers, which no other thread or process changes inside the block.
-
-        While another process holds the lock for too long, these are this process's own, which begin as a copy.
-        """
+        """Yield the numbers, which no other thread or process changes inside the block."""
         with self._lock:
+            # While another process holds the lock for too long, they are this process's own, which begin as a copy.
             if not self._lock_file():
                 yield self._present()
                 return
@@ -105,12 +87,7 @@ class SharedBoard(Board):
                 fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def put(self, place: int, number: float) -> None:
-        """
-        Write one number without the lock, to a place that nobody else writes to.
-
-        :param place: Index of the number.
-        :param number: The new value.
-        """
+        """Write one number without the lock, to a place that nobody else writes to."""
         self._present()[place] = number
 
     def _present(self) -> MutableSequence[float]:
@@ -165,13 +142,8 @@ def _allocate(file: int, length: int) -> None:
 
 
 def open_board(identity: str, size: int, *, more: int = 0) -> Board:
-    """
-    Return the machine's board for an account; if that is not possible, one for this process only.
-
-    :param identity: Identity of the account; only its hash is kept.
-    :param size: Number of floats.
-    :param more: Number of additional floats, which an earlier version that shares the board does not know.
-    """
+    """Return the machine's board for an account; if that is not possible, one for this process only."""
+    # more: floats that an earlier version, which shares the board, does not know.
     name = hashlib.sha256(f"pace {size} {identity}".encode()).hexdigest()[:32]
     try:
         return SharedBoard(own_folder() / f"{name}.pace", size + more)
@@ -184,14 +156,7 @@ def open_board(identity: str, size: int, *, more: int = 0) -> Board:
 
 
 def own_folder() -> Path:
-    """
-    Return this user's private folder for small files that the processes of one machine share.
-
-    It is below the temporary directory. If another user has created it there or can read it, it is below
-    ``XDG_RUNTIME_DIR``, otherwise in the user's cache.
-
-    :raises OSError: None of these folders can be used.
-    """
+    """Return this user's private folder for small files that the processes of one machine share."""
     refused = []
     for folder in _folders():
         try:
@@ -209,6 +174,7 @@ def own_folder() -> Path:
 
 
 def _folders() -> Iterator[Path]:
+    # Another user may have created this one, or be able to read it; then the next ones are tried.
     yield Path(tempfile.gettempdir()) / f"{_NAME}-{os.getuid()}"
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
     if runtime.is_absolute() and runtime.is_dir():

@@ -84,41 +84,25 @@ _FIRST = 17
 
 @dataclass(frozen=True, slots=True)
 class Slowness:
-    """
-    The present pace, and the reason for it.
+    """The present pace, and the reason for it."""
 
-    :param pace: Requests per second.
-    :param before: Requests per second at which the limit showed.
-    :param share: The share of requests that was refused at that pace.
-    """
-
-    pace: float
-    before: float
-    share: float
+    pace: float  # requests per second
+    before: float  # requests per second at which the limit showed
+    share: float  # the share of requests that was refused at that pace
 
 
 class PaceModel:
-    """
-    The model of one account; its state is on a board.
+    """The model of one account; its state is on a board."""
 
-    :param rate: Requests per second without refusals.
-    :param first: Its first place on the board, of ``SIZE``.
-    :param wall: Returns Unix time in seconds, which all machines share.
-    """
+    # Its methods get the board locked, the board's clock in seconds, and the number of requests so far.
 
     def __init__(self, rate: float, first: int, wall: Callable[[], float] = time.time) -> None:
-        self._rate = rate
-        self._first = first
-        self._wall = wall
+        self._rate = rate  # requests per second without refusals
+        self._first = first  # its first place on the board, of SIZE
+        self._wall = wall  # Unix time in seconds, which all machines share
 
     def pace(self, board: MutableSequence[float], now: float, requests: float) -> float:
-        """
-        Return the present requests per second; the first call after the time of a probe begins it.
-
-        :param board: The board, locked.
-        :param now: The board's clock, in seconds.
-        :param requests: Number of requests so far.
-        """
+        """Return the present requests per second; the first call after the time of a probe begins it."""
         view = _View(board, self._first)
         if not view[_LOW]:
             return self._rate
@@ -131,28 +115,16 @@ class PaceModel:
         return self._rate
 
     def slowness(self, board: MutableSequence[float], now: float, requests: float) -> Slowness:
-        """
-        Return the present pace, and the reason for it.
-
-        :param board: The board, locked.
-        :param now: The board's clock, in seconds.
-        :param requests: Number of requests so far.
-        """
+        """Return the present pace, and the reason for it."""
         view = _View(board, self._first)
         return Slowness(self.pace(board, now, requests), view[_BEFORE], view[_SHARE])
 
     def refused(
         self, board: MutableSequence[float], now: float, requests: float, *, left_at: float, alone: bool
     ) -> None:
-        """
-        Record a refusal, and lower the pace if it is due to a limit.
-
-        :param board: The board, locked.
-        :param now: The board's clock, in seconds.
-        :param requests: Number of requests so far.
-        :param left_at: When the request left, by the board's clock.
-        :param alone: The request left after the previous refusal was known, so the two are separate events.
-        """
+        """Record a refusal, and lower the pace if it is due to a limit."""
+        # left_at: when the request left, by the board's clock; alone: it left after the previous refusal was known,
+        # so the two are separate events.
         view = _View(board, self._first)
         pace = self.pace(board, now, requests)
         slow = bool(view[_LOW]) and not view[_PROBE_OF]
@@ -214,12 +186,7 @@ class PaceModel:
 
 
 class _View:
-    """
-    The model's places on a board.
-
-    :param board: The board.
-    :param first: Its first place.
-    """
+    """The model's places on a board."""
 
     __slots__ = ("_board", "_first")
 

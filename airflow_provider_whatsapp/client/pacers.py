@@ -18,13 +18,8 @@ _pacers_lock = threading.RLock()
 
 
 def shared_pacer(api_key: str, host: str, rate: float) -> Pacer:
-    """
-    Return the pacer of an account, one for all clients on this machine: Maton counts per account, not per client.
-
-    :param api_key: The account's key; only a hash of it is kept.
-    :param host: Base URL of the data plane.
-    :param rate: Requests per second; 0 for no limit.
-    """
+    """Return the pacer of an account, one for all clients on this machine; ``rate`` 0: no limit."""
+    # Maton counts per account, not per client. The rate is in requests per second; a file has only a hash of the key.
     key = (api_key, host, rate)
     with _pacers_lock:
         if key not in _pacers:
@@ -36,15 +31,8 @@ def shared_pacer(api_key: str, host: str, rate: float) -> Pacer:
 
 
 def limiter(api_key: str, host: str, rate: float, *, redis: RedisServer | None, share: float) -> Limiter:
-    """
-    Return the limiter of an account: this machine's pacer, or the one that paces several machines by Redis.
-
-    :param api_key: The account's key; only a hash of it is kept.
-    :param host: Base URL of the data plane.
-    :param rate: Requests per second; 0 for no limit.
-    :param redis: The Redis that paces all machines that name it; None: this machine is paced alone.
-    :param share: The share of the rate that each machine uses while Redis cannot be reached.
-    """
+    """Return the limiter of an account: this machine's pacer, or the one that paces several machines by Redis."""
+    # share: the share of the rate that each machine uses while Redis cannot be reached.
     if redis is None or not rate:
         return shared_pacer(api_key, host, rate)
     from airflow_provider_whatsapp.client.redis_pacing import RedisPacer

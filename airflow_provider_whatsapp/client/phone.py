@@ -64,19 +64,8 @@ _NATIONAL = f"{WRITE} For lists of national numbers, set default_country in the 
 
 
 def normalise(number: object, *, default_country: str | None = None) -> str:
-    """
-    Return a phone number as E.164 digits, without ``+``.
-
-    It drops spaces, dashes, dots, parentheses, slashes and invisible direction marks, and reads digits of every script.
-    With ``+`` or ``00`` in front, a number has to be possible in its country; without, it has to be assigned there (or
-    fictional, 1555...), because it could also be a national number of another country. It drops a trunk prefix after
-    the country code, as in ``+44 (0)20 7946 0000``, and the ``.0`` of a number that was a float.
-
-    :param number: The number, country code first, such as ``"+1 (555) 000-1111"``; an int or a whole float as well.
-    :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
-        code.
-    :raises PayloadError: It is not a phone number in international form; the error shows it masked.
-    """
+    """Return a phone number as E.164 digits, without ``+``; raises PayloadError, which shows it masked."""
+    # default_country: ISO code of the country whose national numbers are read; None: numbers need a country code.
     text = _as_text(number)
     if not _PLAIN.fullmatch(text):
         if (found := fault(text)) is not None:
@@ -84,6 +73,8 @@ def normalise(number: object, *, default_country: str | None = None) -> str:
         text = text.translate(_SEPARATORS)
         if not _PLAIN.fullmatch(text):
             raise _explained(text)
+    # With + or 00 in front, a number has to be possible in its country; without, it has to be assigned there (or
+    # fictional, 1555...), because it could also be a national number of another country.
     if text.startswith("+"):
         return _international(text[1:])
     if not text.startswith("00"):
@@ -190,24 +181,13 @@ def _refused(problem: str, *, limit: str | None = None, advice: str = WRITE) -> 
 
 
 def is_user_id(text: object) -> bool:
-    """
-    Return whether a text has the form of a business-scoped user ID: ``US.1349...`` or ``US.ENT.1349...``.
-
-    :param text: The recipient, as a caller gives it.
-    """
+    """Return whether a text has the form of a business-scoped user ID: ``US.1349...`` or ``US.ENT.1349...``."""
     return isinstance(text, str) and _USER_ID.fullmatch(text) is not None
 
 
 def recipient_key(to: object, *, group: bool = False, default_country: str | None = None) -> str:
-    """
-    Return a recipient's key in reports and ledgers: the digits of a number, or the unchanged ID.
-
-    :param to: Phone number, business-scoped user ID or, with ``group``, group ID.
-    :param group: ``to`` is the ID of a group.
-    :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
-        code.
-    :raises PayloadError: It is none of them.
-    """
+    """Return a recipient's key in reports and ledgers: the digits of a number, or the unchanged ID."""
+    # to: phone number, business-scoped user ID or, with group, group ID; default_country: as for normalise().
     if group:
         return _group_id(to)
     # Most numbers are written in their final form, and a broadcast reads each three times.
@@ -219,26 +199,15 @@ def recipient_key(to: object, *, group: bool = False, default_country: str | Non
 
 
 def address(key: str) -> str:
-    """
-    Return a key of :func:`recipient_key` in a form that is read as the same recipient everywhere: with a ``+``.
-
-    Bare digits may be read as a national number.
-
-    :param key: Digits of a number, or an ID.
-    """
+    """Return a key of :func:`recipient_key` in a form that everything reads as the same recipient: with a ``+``."""
+    # Bare digits may be read as a national number.
     return f"+{key}" if key.isdigit() else key
 
 
 def canonical(key: str) -> str:
-    """
-    Return the common form of all spellings of a number that WhatsApp and people use, to compare numbers by.
-
-    Mexico's mobile numbers are written with and without a 1 after the country code, Argentina's with and without a 9,
-    and those of Brazil that once had eight digits with and without the 9 that was added in front. Do not send to this
-    form.
-
-    :param key: A key of :func:`recipient_key`.
-    """
+    """Return the common form of a number's spellings by WhatsApp and people, to compare by; do not send to it."""
+    # Mexico's mobile numbers are written with and without a 1 after the country code, Argentina's with and without a
+    # 9, and those of Brazil that once had eight digits with and without the 9 that was added in front.
     if not key.startswith("5"):
         return key
     if key.startswith("521") and len(key) == 13:
@@ -251,11 +220,7 @@ def canonical(key: str) -> str:
 
 
 def is_bare(given: object) -> bool:
-    """
-    Return whether a recipient is given as digits without ``+`` or ``00``, so that only its digits say its country.
-
-    :param given: The recipient, as a caller gives it.
-    """
+    """Return whether a recipient is given without ``+`` or ``00``, so that only its digits say its country."""
     if isinstance(given, str):
         start = given.translate(_INVISIBLE).translate(_PLUS).lstrip(" \t\r\n(")
         return start[:1].isdigit() and not start.startswith("00")
@@ -265,29 +230,14 @@ def is_bare(given: object) -> bool:
 def recipient_fields(
     to: object, *, plus_prefix: bool = True, group: bool = False, default_country: str | None = None
 ) -> dict[str, Any]:
-    """
-    Return the fields of a message's envelope that name its recipient.
-
-    :param to: Phone number in any form that :func:`normalise` reads, business-scoped user ID (sent unchanged,
-        as ``recipient``) or, with ``group``, group ID (sent unchanged).
-    :param plus_prefix: Send a number as ``+15550001111`` (Meta's advice); False: send only digits.
-    :param group: ``to`` is the ID of a group.
-    :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
-        code.
-    :raises PayloadError: It is none of them.
-    """
+    """Return the fields of a message's envelope that name its recipient."""
+    # to, group, default_country: as for recipient_key(); plus_prefix: send +15550001111, which is Meta's advice.
     key = recipient_key(to, group=group, default_country=default_country)
     return envelope(key, plus_prefix=plus_prefix, group=group)
 
 
 def envelope(key: str, *, plus_prefix: bool, group: bool) -> dict[str, Any]:
-    """
-    Return the fields of a message's envelope for a key of :func:`recipient_key`.
-
-    :param key: Digits of a number, or an ID.
-    :param plus_prefix: As for :func:`recipient_fields`.
-    :param group: As for :func:`recipient_fields`.
-    """
+    """Return the fields of a message's envelope for a key of :func:`recipient_key`."""
     if group:
         return {"recipient_type": "group", "to": key}
     if is_user_id(key):

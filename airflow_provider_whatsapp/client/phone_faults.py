@@ -9,14 +9,9 @@ WRITE = "Write it in international form, with the country code: +15550001111."
 
 
 class Fault(NamedTuple):
-    """
-    Why a text is not a phone number.
+    """Why a text is not a phone number."""
 
-    :param problem: What the text contains; errors put the masked text in front.
-    :param advice: What to do about it.
-    """
-
-    problem: str
+    problem: str  # what the text contains; errors put the masked text in front
     advice: str = WRITE
 
 
@@ -98,11 +93,8 @@ _EXTENSION = _pattern(
 
 
 def fault(text: str) -> Fault | None:
-    """
-    Return why a text is not one phone number; None: it has the form of one.
-
-    :param text: The text, without invisible characters and spaces at its ends.
-    """
+    """Return why a text is not one phone number; None: it has the form of one."""
+    # The text has no invisible characters, and no spaces at its ends.
     for pattern, found in _ANYWHERE:
         if pattern.fullmatch(text):
             return found

@@ -55,13 +55,7 @@ _NEXT, _COUNT, _REFUSED_AT, _SLACK, _RING = 0, 1, 2, 7, 8
 
 
 class Departure:
-    """
-    The permit of one request to leave.
-
-    :param pacer: The pacer that gave it.
-    :param place: Place of its departure on the board.
-    :param stop: An event that is set when the request is no longer wanted; None: it cannot be taken back.
-    """
+    """The permit of one request to leave."""
 
     __slots__ = ("_pacer", "_place", "at", "stop")
 
@@ -69,8 +63,8 @@ class Departure:
         self, pacer: Pacer | None = None, place: int = 0, stop: threading.Event | None = None
     ) -> None:
         self._pacer = pacer
-        self._place = place
-        self.stop = stop
+        self._place = place  # of its departure on the board
+        self.stop = stop  # set when the request is no longer wanted; None: it cannot be taken back
         self.at: float | None = None
 
     def left(self) -> None:
@@ -83,44 +77,25 @@ class Limiter(Protocol):
     """Gives a transport its permits: one machine's :class:`Pacer`, or what paces several machines."""
 
     def acquire(self, budget: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
-        """
-        Wait for a permit, and return it, as :meth:`Pacer.acquire` does.
-
-        :param budget: The longest wait, in seconds.
-        :param stop: Ends the wait once it is set.
-        """
+        """Wait for a permit, and return it, as :meth:`Pacer.acquire` does."""
 
     def refused(self, departure: Departure) -> None:
-        """
-        Slow down after a 429.
-
-        :param departure: The permit of the refused request.
-        """
+        """Slow down after a 429."""
 
     def rate(self) -> float:
         """Return the present requests per second; 0: no limit."""
 
 
 class SlowPaceLog:
-    """
-    Logs, at most every few minutes, why requests are much slower than the limit.
-
-    :param rate: Requests per second without refusals.
-    :param limit: The configured limit, in requests per second.
-    """
+    """Logs, at most every few minutes, why requests are much slower than the limit."""
 
     def __init__(self, rate: float, limit: float) -> None:
-        self._rate = rate
-        self._limit = limit
+        self._rate = rate  # requests per second without refusals
+        self._limit = limit  # the configured requests per second
         self._said_at = -math.inf
 
     def tell(self, slow: Slowness, now: float) -> None:
-        """
-        Log the pace if it is notably slow and was not logged recently.
-
-        :param slow: The pace.
-        :param now: The clock's time, in seconds.
-        """
+        """Log the pace if it is notably slow and was not logged recently."""
         if slow.pace >= NOTABLE * self._rate or now - self._said_at < SAY_EVERY:
             return
         self._said_at = now
@@ -135,24 +110,16 @@ class SlowPaceLog:
 
 
 class Pacer:
-    """
-    Gives each request a permit to leave at its slot; safe to use from many threads.
-
-    :param rate: Requests per second; 0: no limit.
-    :param board: Where the pace is kept; None: only in this process.
-    :param clock: Returns monotonic seconds.
-    :param sleep: Waits for a number of seconds.
-    :param wall: Returns Unix time in seconds, which all machines share.
-    """
+    """Gives each request a permit to leave at its slot; safe to use from many threads."""
 
     def __init__(
         self,
-        rate: float,
+        rate: float,  # requests per second; 0: no limit
         *,
-        board: Board | None = None,
+        board: Board | None = None,  # where the pace is kept; None: only in this process
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float] = time.time,  # Unix time in seconds, which all machines share
     ) -> None:
         self._ring = max(1, int(rate))
         self._board = board or Board(board_size(rate))
@@ -165,12 +132,8 @@ class Pacer:
         self._few, self._process = self._semaphore(), os.getpid()
 
     def acquire(self, budget: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
-        """
-        Wait for a slot, and return the permit to leave; call its :meth:`Departure.left` when the request leaves.
-
-        :param budget: The longest wait, in seconds; if the slot comes later, return None without waiting.
-        :param stop: Ends the wait with None once it is set; None: nothing ends it.
-        """
+        """Wait for a slot, and return the permit; call its :meth:`Departure.left` when the request leaves."""
+        # If the slot is more than budget seconds away, return None without waiting; stop ends the wait with None.
         if not self._rate:
             return None if stop is not None and stop.is_set() else Departure(stop=stop)
         last = self._clock() + budget
@@ -187,13 +150,7 @@ class Pacer:
         return None
 
     def take(self, now: float, stop: threading.Event | None = None) -> tuple[float, Departure | None]:
-        """
-        Take the next slot, if it is near enough, without waiting for it.
-
-        :param now: The clock's time, in seconds.
-        :param stop: As for :meth:`acquire`.
-        :return: The slot's time, and the permit to leave then; without a permit, the time to ask again.
-        """
+        """Take the next slot if it is near; return its time and the permit to leave then, or when to ask again."""
         with self._board.locked() as numbers:
             moment, place = self._reserve(numbers, now)
         if self._slow is not None:
@@ -232,11 +189,7 @@ class Pacer:
         return moment, place
 
     def left(self, place: int) -> float:
-        """
-        Record that a request leaves now, and return the clock's time.
-
-        :param place: Place of its departure on the board.
-        """
+        """Record that a request leaves now, and return the clock's time."""
         now = self._clock()
         # No other request uses the place until the ring comes round, so the lock is not needed.
         self._board.put(place, now)
@@ -248,11 +201,7 @@ class Pacer:
             return self._model.pace(numbers, self._clock(), numbers[_COUNT])
 
     def refused(self, departure: Departure) -> None:
-        """
-        Slow down after a 429, with which the gateway says that requests come too fast.
-
-        :param departure: The permit of the refused request.
-        """
+        """Slow down after a 429, with which the gateway says that requests come too fast."""
         if departure.at is None:
             return
         now = self._clock()
@@ -271,9 +220,5 @@ class Pacer:
 
 
 def board_size(rate: float) -> int:
-    """
-    Return the number of floats that the board of a rate needs.
-
-    :param rate: Requests per second.
-    """
+    """Return the number of floats that the board of a rate, in requests per second, needs."""
     return _RING + max(1, int(rate)) + SIZE

@@ -20,11 +20,7 @@ class Clocks:
         self.round_trip = 0.0
 
     def hear(self, reply: Reply) -> None:
-        """
-        Learn from an answer.
-
-        :param reply: The answer.
-        """
+        """Learn from an answer."""
         self._heard_at = reply.answered
         lowest, highest = reply.now - reply.answered, reply.now - reply.asked
         took = highest - lowest
@@ -36,26 +32,14 @@ class Clocks:
         self.round_trip += 0.2 * (took - self.round_trip)
 
     def there(self, here: float) -> float:
-        """
-        Return Redis' time, in seconds.
-
-        :param here: The time of this machine's clock.
-        """
+        """Return Redis' time, in seconds, at a time of this machine's clock."""
         return here + (self._offset or 0.0)
 
     def expected(self, here: float) -> float:
-        """
-        Return Redis' time, in seconds, if it is known recently enough to detect a jump; otherwise 0.
-
-        :param here: The time of this machine's clock.
-        """
+        """Return Redis' time, in seconds, if it is known recently enough to detect a jump; otherwise 0."""
         known = self._offset is not None and here - self._heard_at < HEARD
         return self.there(here) if known else 0.0
 
     def here(self, there: float) -> float:
-        """
-        Return the time of this machine's clock, in seconds.
-
-        :param there: Redis' time.
-        """
+        """Return the time of this machine's clock, in seconds, at a time of Redis' clock."""
         return there - (self._offset or 0.0)

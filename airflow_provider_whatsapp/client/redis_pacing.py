@@ -70,13 +70,7 @@ _SLACK, _REFUSED_AT = 0, 1
 
 
 class _Slot(Departure):
-    """
-    The permit to leave at a slot that Redis has given.
-
-    :param pacer: The pacer, which is notified of the departure.
-    :param reply: The answer that grants the slot.
-    :param stop: As for :class:`Departure`.
-    """
+    """The permit to leave at a slot that Redis has given."""
 
     __slots__ = ("_by", "number", "planned")
 
@@ -93,23 +87,15 @@ class _Slot(Departure):
 
 
 class RedisPacer:
-    """
-    Gives each request of an account its slot, on all machines that ask the same Redis; safe to use from many threads.
-
-    :param rate: Requests per second.
-    :param server: The Redis server.
-    :param identity: Identity of the account; only its hash is kept.
-    :param alone: This machine's own limiter, with its share of the rate, for while Redis cannot be reached.
-    :param clock: Returns monotonic seconds.
-    """
+    """Gives each request of an account its slot on all machines that ask one Redis; safe to use from many threads."""
 
     def __init__(
         self,
-        rate: float,
+        rate: float,  # requests per second
         server: RedisServer,
-        identity: str,
+        identity: str,  # of the account; only its hash is kept
         *,
-        alone: Limiter,
+        alone: Limiter,  # this machine's own, at its share of the rate, for while Redis cannot be reached
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ring = max(1, int(rate))
@@ -127,14 +113,8 @@ class RedisPacer:
         self._away, self._look_at = False, 0.0
 
     def acquire(self, budget: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
-        """
-        Wait for a slot, and return the permit to leave; call its :meth:`Departure.left` when the request leaves.
-
-        :param budget: The longest wait, in seconds; if the slot comes later, return None without waiting.
-        :param stop: Ends the wait with None once it is set; None: nothing ends it.
-        :raises ConfigurationError: Redis refuses something that waiting does not change; if time is short, the machine
-            uses its own limiter instead.
-        """
+        """Wait for a slot, and return the permit; call its :meth:`Departure.left` when the request leaves."""
+        # If the slot is more than budget seconds away, return None without waiting; stop ends the wait with None.
         now = self._clock()
         last, give_up = now + budget, now + min(WAIT, WAIT_SHARE * budget)
         tries = 0
@@ -148,6 +128,7 @@ class RedisPacer:
                 elif tries > 1:  # the first failure may be due to a connection that was idle for too long
                     _pause(random.uniform(*PAUSES), stop)  # noqa: S311  (nothing here is a secret)
             except ConfigurationError as error:
+                # Waiting does not change this refusal; if time is short, the machine uses its own limiter instead.
                 if budget == math.inf:
                     raise
                 self._go_alone(str(error))
@@ -161,11 +142,7 @@ class RedisPacer:
         return self._alone.rate() if self._away else self._pace(self._clocks.there(self._clock()))[0]
 
     def refused(self, departure: Departure) -> None:
-        """
-        Slow down after a 429, and inform all machines through Redis.
-
-        :param departure: The permit of the refused request.
-        """
+        """Slow down after a 429, and inform all machines through Redis."""
         if not isinstance(departure, _Slot):
             self._alone.refused(departure)
             return
@@ -179,12 +156,7 @@ class RedisPacer:
             logger.debug("Could not report a refusal to Redis: %s", error)
 
     def slot_left(self, number: int, planned: float) -> float:
-        """
-        Record that a request leaves now, and return Redis' time.
-
-        :param number: Number of the slot.
-        :param planned: Time of the slot, in seconds of Redis' clock.
-        """
+        """Record that a request leaves now, and return Redis' time; the slot's time is by Redis' clock too."""
         now = self._clocks.there(self._clock())
         if now > planned + LATE:
             self._late.append((number, now))
@@ -297,12 +269,7 @@ class RedisPacer:
 
 
 class _Front:
-    """
-    Lets one request of this machine ask at a time; if no lock is possible, Redis orders them.
-
-    :param identity: Identity of the account; only its hash is kept.
-    :param clock: Returns monotonic seconds.
-    """
+    """Lets one request of this machine ask at a time; if no lock is possible, Redis orders them."""
 
     def __init__(self, identity: str, clock: Callable[[], float]) -> None:
         self._name = f"{hashlib.sha256(f'front {identity}'.encode()).hexdigest()[:32]}.front"
@@ -310,12 +277,7 @@ class _Front:
 
     @contextlib.contextmanager
     def turn(self, until: float, stop: threading.Event | None) -> Iterator[None]:
-        """
-        Wait until no other request asks.
-
-        :param until: The clock's time, in seconds, from which on it asks in parallel with the others.
-        :param stop: Ends the wait once it is set.
-        """
+        """Wait until no other request asks, or until a time of the clock, from which on requests ask in parallel."""
         try:
             handle = os.open(self._path(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError:

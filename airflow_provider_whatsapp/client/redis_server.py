@@ -39,35 +39,18 @@ _ADVICE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisServer:
-    """
-    One Redis: a server, a cluster, or the master that Sentinels watch.
+    """One Redis: a server, a cluster, or the master that Sentinels watch."""
 
-    :param nodes: Hosts with their ports; several for a cluster or for Sentinels.
-    :param db: Number of the database; a cluster has only 0.
-    :param username: User of Redis' ACL; None: the default user.
-    :param password: Password; None: there is none.
-    :param tls: Connect by TLS.
-    :param cluster: The nodes are a cluster.
-    :param sentinel: Name of the master that the nodes, Sentinels, watch; None: the nodes are Redis servers.
-    :param sentinel_username: User of the Sentinels' own ACL.
-    :param sentinel_password: Password of the Sentinels.
-    :param ssl_ca_certs: Path of the CA bundle; None: the system's.
-    :param ssl_certfile: Path of the client's certificate.
-    :param ssl_keyfile: Path of the certificate's key.
-    :param ssl_cert_reqs: ``required``, ``optional`` or ``none``.
-    :param ssl_check_hostname: Check that the certificate names the host.
-    """
-
-    nodes: tuple[tuple[str, int], ...]
+    nodes: tuple[tuple[str, int], ...]  # hosts with their ports; several for a cluster or Sentinels
     db: int = 0
-    username: str | None = None
+    username: str | None = None  # of Redis' ACL; None: the default user
     password: str | None = field(default=None, repr=False)
     tls: bool = False
     cluster: bool = False
-    sentinel: str | None = None
-    sentinel_username: str | None = None
+    sentinel: str | None = None  # the master that the nodes, as Sentinels, watch; None: they are Redis
+    sentinel_username: str | None = None  # of the Sentinels' own ACL
     sentinel_password: str | None = field(default=None, repr=False)
-    ssl_ca_certs: str | None = None
+    ssl_ca_certs: str | None = None  # path of the CA bundle; None: the system's
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
     ssl_cert_reqs: str = "required"
@@ -95,21 +78,12 @@ class RedisServer:
 
 
 def is_url(text: str) -> bool:
-    """
-    Return whether a setting is a URL rather than a connection's ID.
-
-    :param text: The setting.
-    """
+    """Return whether a setting is a URL rather than a connection's ID."""
     return "://" in text or text.startswith(("redis:", "rediss:"))
 
 
 def connection_id(setting: Any) -> str | None:
-    """
-    Return the ID of the connection that ``pace_redis`` names; None: it is a URL, or not set.
-
-    :param setting: The value in the connection's extra.
-    :raises ConfigurationError: It is neither a URL nor an ID.
-    """
+    """Return the ID of the connection that ``pace_redis`` names; None: it is a URL, or not set."""
     text = str(setting or "").strip()
     if not text or is_url(text):
         return None
@@ -118,26 +92,17 @@ def connection_id(setting: Any) -> str | None:
 
 
 def check_connection_id(text: str) -> None:
-    """
-    Check that a setting can be a connection's ID.
-
-    :param text: The setting; the error does not quote it, because it may contain a password.
-    :raises ConfigurationError: It cannot be an ID.
-    """
+    """Check that a setting can be a connection's ID."""
+    # The error does not quote the setting, because it may contain a password.
     if not _CONNECTION_ID.fullmatch(text):
         raise _wrong("is neither a Redis URL nor a connection's ID")
 
 
 def parse_redis_url(text: str, *, may_hold_password: bool = False) -> RedisServer:
-    """
-    Parse a URL: ``redis://host:6379/0``, ``rediss://`` for TLS, several hosts separated by commas.
-
-    :param text: The URL; errors do not quote it, because it may contain a password.
-    :param may_hold_password: The URL comes from a place for secrets.
-    :raises ConfigurationError: It cannot be parsed, or contains a password that its place does not allow.
-    """
+    """Parse a URL: ``redis://host:6379/0``, ``rediss://`` for TLS, several hosts separated by commas."""
     # urlsplit would refuse several hosts with ports.
     scheme, _, rest = text.strip().partition("://")
+    # The errors do not quote the URL, because it may contain a password.
     if scheme.lower() not in ("redis", "rediss"):
         raise _wrong("is not a URL that begins with redis:// or rediss://")
     try:
@@ -146,6 +111,7 @@ def parse_redis_url(text: str, *, may_hold_password: bool = False) -> RedisServe
         raise _wrong("cannot be read") from None
     user, at, hosts = parts.netloc.rpartition("@")
     name, colon, password = user.partition(":")
+    # A URL may hold a password if it comes from a place for secrets.
     if colon and not may_hold_password:
         raise ConfigurationError(
             "extra.pace_redis contains a password, which a connection's extra shows to everybody who may read it",
@@ -171,34 +137,22 @@ def parse_redis_url(text: str, *, may_hold_password: bool = False) -> RedisServe
 
 
 def redis_server(
-    conn_id: str,
+    conn_id: str,  # for errors
     *,
     conn_type: str | None,
-    host: str | None,
+    host: str | None,  # the server; with sentinel in the extra, a Sentinel
     port: int | None,
-    login: str | None,
+    login: str | None,  # user of Redis' ACL
     password: str | None,
     extra: Mapping[str, Any],
 ) -> RedisServer:
-    """
-    Return the Redis of an Airflow connection of type ``redis``, in the form of Airflow's provider for Redis.
-
-    :param conn_id: ID of the connection, for errors.
-    :param conn_type: Type of the connection.
-    :param host: The server; with ``sentinel`` in the extra a Sentinel.
-    :param port: Its port; None: 6379, or 26379 for a Sentinel.
-    :param login: User of Redis' ACL.
-    :param password: Its password.
-    :param extra: ``db``, ``ssl`` and options with that prefix, ``cluster``, ``startup_nodes``, and this package's own
-        ``sentinel`` (the master's name), ``sentinels`` (a list of hosts), ``sentinel_username`` and
-        ``sentinel_password``.
-    :raises ConfigurationError: The connection is of another type, or one of its fields cannot be read.
-    """
+    """Return the Redis of an Airflow connection of type ``redis``, in the form of Airflow's provider for Redis."""
     if conn_type != CONN_TYPE:
         raise ConfigurationError(
             f"the connection {conn_id!r}, which pace_redis names, is not of type {CONN_TYPE}",
             advice="Give the ID of a connection of type redis, or a URL such as redis://host:6379/0.",
         )
+    # This package's own: sentinel (the master's name), sentinels (hosts), sentinel_username and sentinel_password.
     sentinel = str(extra.get("sentinel") or "") or None
     default = port or (SENTINEL_PORT if sentinel else PORT)
     more = extra.get("sentinels") if sentinel else extra.get("startup_nodes")
@@ -218,13 +172,7 @@ def redis_server(
 
 
 def server_from_environment(conn_id: str, environment: Mapping[str, str]) -> RedisServer:
-    """
-    Return the Redis that ``pace_redis`` names by a connection's ID, for commands without Airflow's connections.
-
-    :param conn_id: The ID.
-    :param environment: Variables, such as ``os.environ``.
-    :raises ConfigurationError: The environment has neither the connection, as JSON, nor a URL.
-    """
+    """Return the Redis of a connection's ID in ``pace_redis``, for commands without Airflow's connections."""
     name = f"AIRFLOW_CONN_{conn_id.upper()}"
     if URL_VARIABLE in environment:
         return parse_redis_url(environment[URL_VARIABLE], may_hold_password=True)
@@ -253,13 +201,7 @@ def server_from_environment(conn_id: str, environment: Mapping[str, str]) -> Red
 
 
 def find_server(setting: str | None, by_id: Callable[[str], RedisServer]) -> RedisServer | None:
-    """
-    Return the Redis of the setting ``pace_redis``; None: it is not set.
-
-    :param setting: The value in the connection's extra.
-    :param by_id: Returns the Redis of a connection's ID.
-    :raises ConfigurationError: The setting or the connection is malformed.
-    """
+    """Return the Redis of the setting ``pace_redis``; None: it is not set."""
     if setting is None:
         return None
     if is_url(setting):
@@ -269,11 +211,7 @@ def find_server(setting: str | None, by_id: Callable[[str], RedisServer]) -> Red
 
 
 def load_client() -> None:
-    """
-    Import redis-py.
-
-    :raises ConfigurationError: redis-py is not installed.
-    """
+    """Import redis-py; raises ConfigurationError if it is not installed."""
     try:
         import redis.cluster
         import redis.sentinel  # noqa: F401
@@ -285,12 +223,7 @@ def load_client() -> None:
 
 
 def connect(server: RedisServer) -> Any:
-    """
-    Return a client of redis-py, which connects on first use.
-
-    :param server: The Redis server.
-    :raises ConfigurationError: redis-py is not installed.
-    """
+    """Return a client of redis-py, which connects on first use."""
     load_client()
     import redis.cluster
     import redis.sentinel

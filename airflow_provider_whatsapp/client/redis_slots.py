@@ -101,94 +101,54 @@ class RedisAwayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """
-    An answer of the script.
+    """An answer of the script."""
 
-    :param kind: ``granted``, ``later`` (ask again), ``stale`` (the caller knows another state) or ``learnt``.
-    :param now: Redis' clock, in seconds.
-    :param slot: Time of the slot by that clock, in seconds.
-    :param count: Requests of the account before this one; for a granted request its number.
-    :param stamp: Stamp of the state.
-    :param state: The state, if it is not the one that the caller knows.
-    :param asked: The caller's clock before the request to Redis, in seconds.
-    :param answered: The caller's clock after the answer, in seconds.
-    """
-
-    kind: str
-    now: float
-    slot: float
-    count: int
-    stamp: str
-    state: tuple[float, ...]
-    asked: float
-    answered: float
+    kind: str  # granted, later (ask again), stale (the caller knows another state) or learnt
+    now: float  # Redis' clock, in seconds
+    slot: float  # time of the slot by that clock, in seconds
+    count: int  # requests of the account before this one; for a granted request its number
+    stamp: str  # of the state
+    state: tuple[float, ...]  # empty unless the kind is stale or learnt
+    asked: float  # the caller's clock before the request to Redis, in seconds
+    answered: float  # the caller's clock after the answer, in seconds
 
 
 class Slots:
-    """
-    The slots of one account; safe to use from many threads, and by the forks of a process.
+    """The slots of one account; safe to use from many threads, and by the forks of a process."""
 
-    :param server: The Redis server.
-    :param identity: Identity of the account; only its hash is kept.
-    :param ring: Number of requests in the limit's window.
-    :param clock: Returns monotonic seconds.
-    """
+    # Its methods raise RedisAwayError and ConfigurationError: see Client.run().
 
     def __init__(
         self, server: RedisServer, identity: str, ring: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.server = server
         self.key = key_of("pace", f"{ring} {identity}")
-        self._ring = ring
+        self._ring = ring  # number of requests in the limit's window
         self._clock = clock
         self._client = Client(server, COMMANDS)
 
     def reserve(
         self,
-        stamp: str,
+        stamp: str,  # of the state that the caller knows
         *,
-        spacing: float,
-        window: float,
-        reach: float,
-        late: Sequence[tuple[int, float]] = (),
-        expected: float = 0.0,
-        back: bool = False,
+        spacing: float,  # seconds to the next request
+        window: float,  # the least seconds in which as many requests leave as the ring has
+        reach: float,  # seconds from now within which the slot has to be
+        late: Sequence[tuple[int, float]] = (),  # numbers of late requests, and Redis' times of leaving
+        expected: float = 0.0,  # Redis' clock now, in seconds; 0: the caller does not know it
+        back: bool = False,  # the caller has sent requests without asking
     ) -> Reply:
-        """
-        Reserve the next slot, if it is near enough.
-
-        :param stamp: Stamp of the state that the caller knows.
-        :param spacing: Seconds to the next request.
-        :param window: The least time, in seconds, in which as many requests leave as the ring has.
-        :param reach: Seconds from now within which the slot has to be.
-        :param late: Numbers of requests that left later than their slots, with Redis' time of leaving.
-        :param expected: Redis' clock at present, as the caller knows it, in seconds; 0: the caller does not know it.
-        :param back: The caller has sent requests without asking.
-        :raises RedisAwayError: Redis does not answer.
-        :raises ConfigurationError: Redis refuses something that waiting does not change.
-        """
+        """Reserve the next slot, if it is near enough."""
         words = [word for seq, left in late for word in (seq, _micros(left))]
         times = map(_micros, (spacing, window, AHEAD, reach))
         return self._ask("back" if back else "reserve", *times, stamp, "", KEPT, _micros(expected), *words)
 
     def look(self) -> None:
-        """
-        Ask without reserving anything.
-
-        :raises RedisAwayError: Redis does not answer.
-        :raises ConfigurationError: Redis refuses something that waiting does not change.
-        """
+        """Ask without reserving anything."""
         self.reserve("", spacing=1.0, window=1.0, reach=0.0)
 
     def learn(self, stamp: str, state: Sequence[float]) -> Reply:
-        """
-        Change the state, if it is still the one that the caller knows.
-
-        :param stamp: Stamp of that state.
-        :param state: The new state.
-        :raises RedisAwayError: Redis does not answer.
-        :raises ConfigurationError: Redis refuses something that waiting does not change.
-        """
+        """Change the state, if it is still the one that the caller knows."""
         return self._ask("learn", 0, 0, _micros(AHEAD), 0, stamp, json.dumps(list(state)), KEPT, 0)
 
     def _ask(self, act: str, *arguments: Any) -> Reply:
@@ -204,31 +164,19 @@ class Slots:
 
 
 class Client:
-    """
-    A client of redis-py whose errors say briefly what went wrong; a forked process makes its own.
-
-    :param server: The Redis server.
-    :param commands: The commands that its scripts call, in the form of Redis' ACL, for the advice.
-    """
+    """A client of redis-py whose errors say briefly what went wrong; a forked process makes its own."""
 
     def __init__(self, server: RedisServer, commands: str) -> None:
         self._server = server
-        self._commands = commands
+        self._commands = commands  # those that its scripts call, in the form of Redis' ACL
         self._lock = threading.Lock()
         self._made: tuple[int, Any] | None = None
         self._worked = False
 
     def run(self, script: str, sha: str, keys: Sequence[str], *arguments: Any) -> Any:
-        """
-        Run a script, and load it into Redis first if Redis does not know it.
-
-        :param script: The script.
-        :param sha: Its SHA-1, in hexadecimal digits.
-        :param keys: The keys that it uses, all in one slot of a cluster.
-        :param arguments: Its arguments.
-        :raises RedisAwayError: Redis does not answer; the script may have run.
-        :raises ConfigurationError: Redis refuses something that waiting does not change.
-        """
+        """Run a script, and load it into Redis first if Redis does not know it."""
+        # All keys are in one slot of a cluster. After a RedisAwayError the script may have run; a ConfigurationError
+        # says that Redis refuses something that waiting does not change.
         client = self.redis()
         import redis.exceptions
 
@@ -243,12 +191,7 @@ class Client:
         return found
 
     def redis(self) -> Any:
-        """
-        Return redis-py's client.
-
-        :raises ConfigurationError: redis-py is not installed.
-        :raises RedisAwayError: A cluster or a Sentinel does not answer.
-        """
+        """Return redis-py's client; raises RedisAwayError if a cluster or a Sentinel does not answer."""
         with self._lock:
             if self._made is None or self._made[0] != os.getpid():
                 try:
@@ -291,12 +234,7 @@ def _advice(error: Exception, commands: str) -> str | None:
 
 
 def key_of(what: str, identity: str) -> str:
-    """
-    Return the name of a key in Redis; its braces keep an account's keys in one slot of a cluster.
-
-    :param what: What the key contains.
-    :param identity: Identity of its owner; only the hash is shown.
-    """
+    """Return the name of a key in Redis; its braces keep an account's keys in one slot of a cluster."""
     return f"wa:{what}:{{{hashlib.sha256(identity.encode()).hexdigest()[:16]}}}"
 
 

@@ -69,89 +69,46 @@ _SHA = hashlib.sha1(SCRIPT.encode()).hexdigest()  # noqa: S324  (the name by whi
 
 
 class RedisTexts:
-    """
-    The texts of one owner; safe to use from many threads, and by the forks of a process.
+    """The texts of one owner; safe to use from many threads, and by the forks of a process."""
 
-    :param server: The Redis server.
-    :param what: What the texts are, for the keys' names.
-    :param owner: Identity of the owner; only its hash is kept, so a secret in it makes the names impossible to guess.
-    """
+    # Its methods raise RedisAwayError, after which a text may have changed, and ConfigurationError: see Client.run().
 
     index: str
     """Redis' key of the index, which distinguishes these texts from those of other owners."""
 
     def __init__(self, server: RedisServer, what: str, owner: str) -> None:
         self.server = server
-        self._owner = owner
+        self._owner = owner  # a secret in it makes the keys' names impossible to guess
         self.index = key_of(what, owner)
         self._client = Client(server, COMMANDS)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """
-        Return a text.
-
-        :param key: Name of the text.
-        :param default: Returned if there is no such text.
-        :raises RedisAwayError: Redis does not answer.
-        :raises ConfigurationError: Redis refuses something that waiting does not change.
-        """
+        """Return a text; ``default`` if there is none."""
         (found,) = self._ask("read", (self.key(key),))
         return default if found is None else _text(found)
 
     def set(self, key: str, value: Any) -> None:
-        """
-        Store a text, and replace any earlier one.
-
-        :param key: Name of the text.
-        :param value: The text.
-        :raises RedisAwayError: Redis does not answer; the text may have been stored.
-        :raises ConfigurationError: Redis refuses something that waiting does not change.
-        """
+        """Store a text, and replace any earlier one."""
         self._write("set", key, str(value))
 
     def delete(self, key: str) -> None:
-        """
-        Delete a text.
-
-        :param key: Name of the text.
-        :raises RedisAwayError: Redis does not answer; the text may have been deleted.
-        :raises ConfigurationError: Redis refuses something that waiting does not change.
-        """
+        """Delete a text."""
         self._ask("delete", (self.key(key),), self._member(key))
 
     def swap(self, key: str, before: str | None, after: str) -> bool:
-        """
-        Replace a text if it is still the one that was read; return whether it was.
-
-        :param key: Name of the text.
-        :param before: The text that was read; None: there was none.
-        :param after: The new text.
-        :raises RedisAwayError: Redis does not answer; the text may have been stored.
-        :raises ConfigurationError: Redis refuses something that waiting does not change.
-        """
+        """Replace a text if it is still the one that was read (None: there was none); return whether it was."""
         if before is None:
             return self._write("add", key, after)
         return self._write("replace", key, after, _bytes(before))
 
     def look(self) -> None:
-        """
-        Try every command that texts need, and leave nothing in Redis.
-
-        :raises RedisAwayError: Redis does not answer.
-        :raises ConfigurationError: Redis refuses something that waiting does not change.
-        """
+        """Try every command that texts need, and leave nothing in Redis."""
         self.set("look", "")
         list(self.kept(1))
         self.delete("look")
 
     def kept(self, most: int) -> Iterator[tuple[str, str]]:
-        """
-        Yield the keys of texts and the texts, the last written first.
-
-        :param most: The largest number of texts.
-        :raises RedisAwayError: Redis does not answer.
-        :raises ConfigurationError: Redis refuses something that waiting does not change.
-        """
+        """Yield the keys and texts of at most ``most`` texts, the last written first."""
         for first in range(0, most, PORTION):
             last = min(first + PORTION, most) - 1
             keys = [f"{self.index}:".encode() + each for each in self._ask("names", (), first, last)]
@@ -162,11 +119,7 @@ class RedisTexts:
                     yield _text(key), _text(found)
 
     def key(self, name: str) -> str:
-        """
-        Return Redis' key of a text.
-
-        :param name: Name of the text.
-        """
+        """Return Redis' key of a text."""
         return f"{self.index}:{self._member(name)}"
 
     def _member(self, name: str) -> str:

@@ -20,32 +20,19 @@ LONGEST = 86_400.0
 
 @dataclass(frozen=True, kw_only=True)
 class RequestRetry:
-    """
-    The rule for repeating one request inside one call.
+    """The rule for repeating one request inside one call."""
 
-    It repeats a request that certainly did nothing (it never left, or was refused as too fast), and after a failure of
-    the service also a request that may safely happen twice, such as a read.
+    # It repeats a request that certainly did nothing (it never left, or was refused as too fast), and after a failure
+    # of the service also a request that may safely happen twice, such as a read.
 
-    :param max_retries: The most repetitions after the first try.
-    :param max_elapsed: Seconds that all tries and waits together may take; the caller decides about a longer wait.
-    :param base: Seconds of the first back-off; it doubles from try to try.
-    :param cap: The longest back-off, in seconds.
-    """
-
-    max_retries: int = 4
-    max_elapsed: float = 90.0
-    base: float = 0.5
-    cap: float = 20.0
+    max_retries: int = 4  # repetitions after the first try
+    max_elapsed: float = 90.0  # seconds of all tries and waits; the caller decides about a longer wait
+    base: float = 0.5  # seconds of the first back-off, which doubles from try to try
+    cap: float = 20.0  # seconds of the longest back-off
 
     def delay(self, error: WhatsAppError, *, attempt: int, elapsed: float, jitter: float) -> float | None:
-        """
-        Return the seconds to wait before the next try; None: give up.
-
-        :param error: The error of the last try.
-        :param attempt: Number of tries so far, from 1.
-        :param elapsed: Seconds since the first try began.
-        :param jitter: A random number from 0 to 1.
-        """
+        """Return the seconds to wait before the next try; None: give up."""
+        # attempt: number of tries so far, from 1; elapsed: seconds since the first began; jitter: from 0 to 1.
         if attempt > self.max_retries or not self._is_safe(error):
             return None
         wait = self._wait(error, attempt=attempt, jitter=jitter)
@@ -67,13 +54,7 @@ class RequestRetry:
 
 
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
-    """
-    Parse a ``Retry-After`` header: seconds, or an HTTP date.
-
-    :param value: The header's value; None: it is missing.
-    :param now: The present time, for dates; None: the machine's clock.
-    :return: Seconds, from 0 to a day; None: the header is missing or cannot be parsed.
-    """
+    """Return the seconds, 0 to a day, of a ``Retry-After`` header, a number or a date; None: missing or invalid."""
     if not value:
         return None
     value = value.strip()  # float() does not strip all white space that strip() does

@@ -29,12 +29,7 @@ Shape = Any
 
 
 def shape(value: Any, *, depth: int = MAX_DEPTH) -> Shape:
-    """
-    Return the shape of parsed JSON.
-
-    :param value: The parsed JSON of an answer.
-    :param depth: Number of levels that are shown.
-    """
+    """Return the shape of parsed JSON, down to a number of levels."""
     if isinstance(value, dict):
         if depth == 0:
             return "object"
@@ -55,12 +50,7 @@ def shape(value: Any, *, depth: int = MAX_DEPTH) -> Shape:
 
 
 def merged(one: Shape, other: Shape) -> Shape:
-    """
-    Return the shape that covers two shapes.
-
-    :param one: The first shape.
-    :param other: The second shape.
-    """
+    """Return the shape that covers two shapes."""
     if one == other:
         return one
     if isinstance(one, dict) and isinstance(other, dict):
@@ -89,12 +79,7 @@ def _type_of(found: Shape) -> str:
 
 
 class RecordingTransport(Transport):
-    """
-    A transport that records the shape of each answer.
-
-    :param config: Key, hosts and limits.
-    :param until: As for :class:`~airflow_provider_whatsapp.client.transport.Transport`.
-    """
+    """A transport that records the shape of each answer."""
 
     def __init__(self, config: ClientConfig, *, until: float | None = None) -> None:
         super().__init__(config, until=until)
@@ -102,12 +87,7 @@ class RecordingTransport(Transport):
         self.answers: list[dict[str, Any]] = []
 
     def request(self, call: Call) -> dict[str, Any]:
-        """
-        Make a call, record the shape of its answer, and return the answer.
-
-        :param call: The call.
-        :raises WhatsAppError: As for :class:`~airflow_provider_whatsapp.client.transport.Transport`.
-        """
+        """Make a call, record the shape of its answer, and return the answer."""
         about = {"request": f"{call.method} {self._path(call)}", "fields": call.query.get("fields")}
         about = {name: value for name, value in about.items() if value is not None}
         try:

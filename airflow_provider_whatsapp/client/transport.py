@@ -58,28 +58,20 @@ USER_AGENT = f"airflow-provider-whatsapp/{__version__}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """
-    One request to make, as a resource states it.
-
-    :param method: HTTP method.
-    :param url: The complete URL without a query.
-    :param query: Query parameters; None values are left out, lists become JSON arrays as Graph reads them.
-    :param json: Body to send as JSON.
-    :param open_body: Opens a new streamed body for each try: an object with ``read`` and a length in bytes.
-    :param headers: Headers of only this call.
-    :param doubt: Advice for an unknown outcome. None: the request may safely happen twice, so it is repeated instead.
-    :param permit: Permission to leave, from :meth:`Transport.permit`; None: the request waits for a permit.
-    :param on_size: Gets the size in bytes of each answer's body, and may refuse it by an :exc:`AnswerError`.
-    """
+    """One request to make, as a resource states it."""
 
     method: str
-    url: str
+    url: str  # complete, without a query
+    # None values are left out, lists become JSON arrays as Graph reads them
     query: Mapping[str, Any] = field(default_factory=dict, repr=False)
     json: Any = field(default=None, repr=False)
+    # opens a new streamed body for each try: an object with ``read`` and a length in bytes
     open_body: Callable[[], Any] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # of only this call
+    # advice for an unknown outcome; None: the request may safely happen twice, so it is repeated instead
     doubt: str | None = None
-    permit: Departure | None = None
+    permit: Departure | None = None  # to leave, from Transport.permit; None: the request waits for one
+    # gets the size in bytes of each answer's body, and may refuse it by an AnswerError
     on_size: Callable[[int], None] | None = None
 
     @property
@@ -89,23 +81,15 @@ class Call:
 
 
 class Transport:
-    """
-    Sends requests to the configured hosts; safe to use from many threads.
-
-    :param config: Key, hosts and limits.
-    :param retry: The rule for repeating a request; None: the default one with the configuration's ``max_retries``.
-    :param pacer: Spaces the requests; None: the account's limiter by the configuration.
-    :param until: Time of ``time.monotonic()``, in seconds, at which requests are given up, for a caller with a time
-        budget; None: there is no limit.
-    """
+    """Sends requests to the configured hosts; safe to use from many threads."""
 
     def __init__(
         self,
         config: ClientConfig,
         *,
-        retry: RequestRetry | None = None,
-        pacer: Limiter | None = None,
-        until: float | None = None,
+        retry: RequestRetry | None = None,  # None: the default rule with the configuration's max_retries
+        pacer: Limiter | None = None,  # None: the account's, by the configuration
+        until: float | None = None,  # time.monotonic() in seconds at which requests are given up
     ) -> None:
         self._config = config
         self._retry = retry or RequestRetry(max_retries=config.max_retries)
@@ -142,14 +126,7 @@ class Transport:
         self._adapter.close()
 
     def request(self, call: Call) -> dict[str, Any]:
-        """
-        Make a call and return the JSON object of its answer; repeat it if that is safe.
-
-        :param call: The call.
-        :raises NotSentError: No try left this machine.
-        :raises OutcomeUnknownError: The request left and must not be repeated, and its outcome is not known.
-        :raises APIError: The gateway or Graph refused; see the class for the reason.
-        """
+        """Make a call and return the JSON object of its answer; repeat it if that is safe."""
         started = 0.0
         attempt = 0
         while True:
@@ -180,12 +157,8 @@ class Transport:
                     raise
 
     def permit(self, stop: threading.Event) -> Departure | None:
-        """
-        Wait for a permit, before the request is made as a :class:`Call`.
-
-        :param stop: Once it is set, it ends this wait, and later those between the request's repetitions.
-        :return: The permit for one request, which counts even if it is not used; None: the wait was ended.
-        """
+        """Wait for the permit of one request, which counts even if it is not used; None: ``stop`` ended the wait."""
+        # Later, `stop` also ends the waits between the request's repetitions.
         return self._pacer.acquire(stop=stop)
 
     def _exchange(self, call: Call, departure: Departure) -> dict[str, Any]:
@@ -323,13 +296,7 @@ def _paused(seconds: float, stop: threading.Event | None) -> bool:
 
 
 def encode_json(content: Any, field: str = "message") -> bytes:
-    """
-    Write a body as JSON.
-
-    :param content: Dicts, lists and scalars; dates, times and UUIDs become text.
-    :param field: The caller's name for it, for the error.
-    :raises PayloadError: JSON cannot represent it.
-    """
+    """Write a body as JSON, with dates, times and UUIDs as text; raises PayloadError if JSON cannot represent it."""
     scalar_text = partial(text_of, field=field)
     try:
         text = json.dumps(
@@ -349,11 +316,7 @@ def encode_json(content: Any, field: str = "message") -> bytes:
 
 
 def encode_query(query: Mapping[str, Any]) -> str:
-    """
-    Return query parameters as Graph reads them, with the question mark; an empty text if there are none.
-
-    :param query: The parameters; None values are left out; lists, dicts and switches become JSON.
-    """
+    """Return query parameters as Graph reads them, with the question mark; an empty text if there are none."""
     pairs = {
         key: json.dumps(value, separators=(",", ":"), default=partial(text_of, field=key))
         if isinstance(value, list | tuple | dict | bool)

@@ -21,12 +21,7 @@ _NOT_SUBSCRIBED, _NOT_VERIFIED = 100, 2200
 
 
 class Address:
-    """
-    The override of the account or of the number, and the address that is set now.
-
-    :param client: The client that reads and sets it.
-    :param of_number: The number's override instead of the account's.
-    """
+    """The override of the account or of the number, and the address that is set now."""
 
     def __init__(self, client: WhatsAppClient, *, of_number: bool) -> None:
         self._hooks = client.webhooks
@@ -53,12 +48,9 @@ class Address:
         return any(app.url == url for app in self.apps)
 
     def ensure_subscribed(self) -> None:
-        """
-        Subscribe the connection's app if it is not subscribed, and if that cannot remove an address.
-
-        The call that subscribes also removes the app's override, so it is only made if there is no override: the app is
-        known not to be subscribed, or no app has an override.
-        """
+        """Subscribe the connection's app if it is not subscribed, and if that cannot remove an address."""
+        # The call that subscribes also removes the app's override, so it is only made if there is none: the app is
+        # known not to be subscribed, or no app has an override.
         if self._own is not None:
             return
         if self._own_is_known and any(app.url for app in self.apps):
@@ -89,19 +81,8 @@ class Address:
 def subscribe(
     client: WhatsAppClient, url: str, verify_token: str, *, of_number: bool = False, force: bool = False
 ) -> str:
-    """
-    Make WhatsApp post the events of an account, or of a number, to an address.
-
-    :param client: The connection's client.
-    :param url: The receiver's public address.
-    :param verify_token: The receiver's verify token.
-    :param of_number: Only for the connection's number.
-    :param force: Replace another address.
-    :return: What was done, as a sentence.
-    :raises ConfigurationError: Another address is set; nothing was changed.
-    :raises PayloadError: Meta cannot call the address; nothing was changed.
-    :raises APIError: Graph refuses.
-    """
+    """Make WhatsApp post the events of an account, or of a number, to an address; return a sentence about it."""
+    # After a ConfigurationError (another address is set) or PayloadError (Meta cannot call it), nothing has changed.
     check_url(url, local=is_loopback(client.config.host))
     address = Address(client, of_number=of_number)
     current = address.current()
@@ -128,24 +109,14 @@ def subscribe(
 
 def unsubscribe(
     client: WhatsAppClient,
-    url: str | None,
+    url: str | None,  # the expected one; None: the one that ends with path_secret, or with force any
     *,
     of_number: bool = False,
     force: bool = False,
-    path_secret: str | None = None,
+    path_secret: str | None = None,  # knowing the end of an address permits its removal
 ) -> str:
-    """
-    Remove an address; the events then go where they went before it was set.
-
-    :param client: The connection's client.
-    :param url: The address that is expected; None: the one that ends with ``path_secret``, or with ``force`` any.
-    :param of_number: The number's address instead of the account's.
-    :param force: Remove any address.
-    :param path_secret: The receiver's path secret: knowing the end of an address permits its removal.
-    :return: What was done, as a sentence.
-    :raises ConfigurationError: Another address is set; nothing was changed.
-    :raises APIError: Graph refuses, or the address is still set afterwards.
-    """
+    """Remove an address, so that events go where they went before it was set; return a sentence about it."""
+    # After a ConfigurationError (another address is set), nothing has changed.
     address = Address(client, of_number=of_number)
     current = address.current()
     if current is None:
@@ -180,12 +151,7 @@ def _read_again(client: WhatsAppClient, *, of_number: bool) -> Address:
 
 
 def status(client: WhatsAppClient) -> list[str]:
-    """
-    Return which apps are subscribed and where events go, as lines for people.
-
-    :param client: The connection's client; the number's addresses are read too if the connection names a number.
-    :raises APIError: The connection may not read them.
-    """
+    """Return which apps are subscribed and where events go, as lines for people."""
     own = client.webhooks.own_app_id()
     lines = [_app_line(app, own) for app in client.webhooks.subscriptions()]
     lines = lines or ["No app is subscribed to this account: no event goes anywhere."]

@@ -58,11 +58,9 @@ _record = threading.local()
 
 
 class _Discreet(logging.Filter):
-    """
-    Cleans what urllib3 logs about this package's requests: addresses with queries, and headers that it cannot parse.
+    """Cleans what urllib3 logs about this package's requests: addresses with queries, and headers it cannot parse."""
 
-    It does not change what urllib3 logs about other requests.
-    """
+    # What urllib3 logs about other requests stays unchanged.
 
     def filter(self, record: logging.LogRecord) -> bool:
         cleaner = getattr(_record, "cleaner", None)
@@ -81,14 +79,8 @@ for _name in ("connection", "connectionpool", "poolmanager", "response", "util.r
 def start_record(
     departure: Departure, *, progress_timeout: float, until: float = math.inf, cleaner: Cleaner | None = None
 ) -> None:
-    """
-    Begin a new record for this thread's next request.
-
-    :param departure: The permit, which is notified when the first byte leaves.
-    :param progress_timeout: Seconds within which at least one more byte has to leave, until all have left.
-    :param until: Time of ``time.monotonic()``, in seconds, at which the request is given up.
-    :param cleaner: Cleans what is logged about the request until :func:`end_record`.
-    """
+    """Begin a new record for this thread's next request."""
+    # progress_timeout: seconds within which at least one byte has to leave; until: time.monotonic() of the deadline.
     _record.began = False
     _record.departure = departure
     _record.progress_timeout = progress_timeout
@@ -107,10 +99,7 @@ def request_began() -> bool:
 
 
 class _Recording(HTTPConnection):
-    """
-    Records the first byte of a request, as opposed to those of a proxy's CONNECT or a TLS handshake, and bounds what
-    the other side may send: see :mod:`~airflow_provider_whatsapp.client.bounds`.
-    """
+    """Records a request's first byte, not that of a proxy's CONNECT or a TLS handshake, and bounds the answer."""
 
     _last_used = 0.0
     _answer_until = math.inf
@@ -191,11 +180,7 @@ class _Recording(HTTPConnection):
 
 
 def _recording(pools: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Return subclasses of pools whose connections record.
-
-    :param pools: Classes of pools by scheme.
-    """
+    """Return subclasses of pools, by scheme, whose connections record."""
     return {scheme: _recording_pool(pool) for scheme, pool in pools.items()}
 
 
@@ -209,11 +194,7 @@ def _recording_pool(pool: Any) -> Any:
 
 
 class RecordingAdapter(HTTPAdapter):
-    """
-    A ``requests`` adapter over recording connections, for one client and therefore one proxy and TLS configuration.
-
-    It keeps no cookies, because the gateway uses none.
-    """
+    """A ``requests`` adapter over recording connections, for one client and so one proxy and TLS configuration."""
 
     def __init__(self) -> None:
         super().__init__(pool_maxsize=MAX_CONNECTIONS)
@@ -231,13 +212,7 @@ class RecordingAdapter(HTTPAdapter):
         return manager
 
     def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
-        """
-        Return the pool for a request's host; looking it up each time would cost as much as the request itself.
-
-        :param request: The request.
-        :param args: As for ``requests``.
-        :param kwargs: As for ``requests``.
-        """
+        """Return the pool for a request's host; looking it up each time would cost as much as the request itself."""
         origin = "/".join((request.url or "").split("/")[:3])
         pool = self._pools.get(origin)
         if pool is None:
@@ -250,12 +225,8 @@ class RecordingAdapter(HTTPAdapter):
         super().close()
 
     def build_response(self, req: PreparedRequest, resp: Any) -> Response:
-        """
-        Return urllib3's response as the response of ``requests``.
-
-        :param req: The request that was answered.
-        :param resp: urllib3's response.
-        """
+        """Return urllib3's response as the response of ``requests``."""
+        # No cookies are kept, because the gateway uses none.
         response = Response()
         response.status_code = resp.status
         response.headers = resp.headers  # they ignore case too, so a copy is seldom needed

@@ -24,24 +24,16 @@ Payload = Mapping[str, Any]
 
 
 class Approved:
-    """
-    A template as it is in the account.
-
-    :param template: The template as Graph lists it; None: the account has none.
-    :param name: Name of the template.
-    :param language: Language of the template.
-    :param show_values: Errors show the values; False: only which variables have one.
-    :param health: Whether the template, its account and so on may send; None: it was not read.
-    """
+    """A template as it is in the account."""
 
     def __init__(
         self,
-        template: Mapping[str, Any] | None,
+        template: Mapping[str, Any] | None,  # as Graph lists it; None: the account has none
         name: str,
         language: str,
         *,
-        show_values: bool = False,
-        health: Health | None = None,
+        show_values: bool = False,  # whether errors show the values, or only which variables have one
+        health: Health | None = None,  # whether the template, its account and so on may send; None: not read
     ) -> None:
         self.health = health
         self._show_values = show_values
@@ -74,12 +66,7 @@ class Approved:
         return found if found and found != self.known_category else None
 
     def check_category(self, expected: str) -> None:
-        """
-        Check that Meta has not moved the template.
-
-        :param expected: The category that the sender expects.
-        :raises PayloadError: The template has another category, or the account does not say which.
-        """
+        """Check that the template has the category that the sender expects, and that Meta has not moved it."""
         found = self.known_category
         if found != expected:
             problem = (
@@ -96,15 +83,10 @@ class Approved:
             )
 
     def check_base_url(self, base_url: str) -> None:
-        """
-        Check that the buttons lead below an address, because WhatsApp opens the approved address with any suffix.
-
-        :param base_url: The address, without a slash at its end.
-        :raises PayloadError: A URL button with a variable begins with another address.
-        """
+        """Check that URL buttons with a variable lead below ``base_url``, which has no slash at its end."""
         for index, button in enumerate(self._parts.get("BUTTONS", {}).get("buttons") or []):
             url = str(button.get("url") or "")
-            start = url.partition("{{")[0]
+            start = url.partition("{{")[0]  # WhatsApp opens the approved address with any suffix
             if start != url and _place(start) != _place(base_url):
                 raise PayloadError(
                     f"button {index} of {self._called} leads to {start}, but Airflow is at {base_url}/",
@@ -114,18 +96,13 @@ class Approved:
                 )
 
     def as_header(self, header: Any) -> Any:
-        """
-        Return a header in the form that the template accepts: a text is never a file if the template has no media
-        header.
-
-        :param header: Text, or a media source.
-        :raises PayloadError: The header is media, and the template has no media header; no file was opened.
-        """
+        """Return a header as the template accepts it: without a media header, a text is never a file."""
         form = str((self._parts.get("HEADER") or {"format": "none"}).get("format", "TEXT")).upper()
         if self._template is None or form in _FILES:
             return header
         if isinstance(header, str):
             return {"type": "text", "text": header}
+        # Refused before a file is opened.
         if ("media" in header) if isinstance(header, Mapping) else looks_like_media(header):
             raise PayloadError(
                 f"header must be of kind {form.lower()}, not media",
@@ -135,11 +112,7 @@ class Approved:
         return header
 
     def check_usable(self) -> None:
-        """
-        Check that the template can be sent.
-
-        :raises PayloadError: The template is missing, or not approved.
-        """
+        """Check that the template can be sent: it exists and is approved."""
         if self._template is None:
             raise PayloadError(
                 f"the account has no template {self._called}",
@@ -156,15 +129,7 @@ class Approved:
             )
 
     def check(self, payload: Payload, *, lengths: bool = True, header: bool = True) -> None:
-        """
-        Check that a message fits the template.
-
-        :param payload: The message as Graph's JSON.
-        :param lengths: Also check the lengths of the filled texts.
-        :param header: Also check the header.
-        :raises PayloadError: The message does not fit; the error names everything that is wrong, and shows the body
-            with its values as far as they are given.
-        """
+        """Check that a message fits the template; the error names all that is wrong, and shows the body."""
         given = _given(payload)
         wrong = [
             *self._body(given, lengths=lengths),
@@ -228,11 +193,7 @@ class Approved:
         return wrong
 
     def render(self, payload: Payload) -> dict[str, Any]:
-        """
-        Return the message as it will look: header, body, footer and labels of the buttons.
-
-        :param payload: The message as Graph's JSON.
-        """
+        """Return the message as it will look: header, body, footer and labels of the buttons."""
         given = _given(payload)
         shown: dict[str, Any] = {}
         header = self._parts.get("HEADER", {})

@@ -31,28 +31,16 @@ NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """
-    How far one message has got.
+    """How far one message has got."""
 
-    :param status: ``accepted``, ``sent``, ``delivered``, ``read`` or ``failed``.
-    :param message_id: The message's wamid.
-    :param error: Why it failed.
-    :param clears_up: It resolves a message whose answer was lost; an unsigned failure does not.
-    :param certain: A signed receipt says so, or WhatsApp's message history does.
-    """
-
-    status: str
+    status: str  # accepted, sent, delivered, read or failed
     message_id: str
     error: WhatsAppError | None = None
-    clears_up: bool = True
-    certain: bool = True
+    clears_up: bool = True  # resolves a message whose answer was lost; an unsigned failure does not
+    certain: bool = True  # a signed receipt says so, or WhatsApp's message history does
 
     def is_settled(self, wait_for: str) -> bool:
-        """
-        Return whether the wait for this message is over.
-
-        :param wait_for: The status that the message has to reach.
-        """
+        """Return whether the wait for this message to reach a status is over."""
         return self.status == "failed" or STEPS.index(_step(self.status)) >= STEPS.index(_step(wait_for))
 
 
@@ -68,37 +56,21 @@ class Arrivals(Protocol):
 
 
 def settled(counts: Counts, wait_for: str) -> int:
-    """
-    Return the number of messages for which the wait is over.
-
-    :param counts: The numbers of messages by status.
-    :param wait_for: The status that the messages have to reach.
-    """
+    """Return the number of messages for which the wait to reach a status is over."""
     far = {"sent": counts.sent, "delivered": counts.delivered, "read": counts.read}
     return counts.failed + sum(far[step] for step in STEPS[max(1, STEPS.index(_step(wait_for))) :])
 
 
 class StoreArrivals:
-    """
-    The event store's receipts for a send whose messages carry this package's callback data.
-
-    :param store: The event store.
-    :param send_hash: Hash of the send.
-    :param since: The first epoch that counts.
-    """
+    """The event store's receipts for a send whose messages carry this package's callback data."""
 
     def __init__(self, store: EventStore, send_hash: str, since: int) -> None:
-        self._since = since
+        self._since = since  # the first epoch that counts
         self._positions = _by_position(store, send_hash)
         self._next = next(self._positions, None)
 
     def find(self, outcome: Outcome, position: int) -> Arrival | None:
-        """
-        Return what is known of one recipient's message; call it with rising positions.
-
-        :param outcome: The recipient's outcome in the ledger.
-        :param position: The recipient's position in the list.
-        """
+        """Return what is known of one recipient's message; call it with rising positions."""
         while self._next is not None and self._next[0] < position:
             self._next = next(self._positions, None)
         if self._next is None or self._next[0] != position:
@@ -141,33 +113,18 @@ def _of_receipt(receipt: Receipt) -> Arrival:
 
 
 class KnownArrivals:
-    """
-    What is known of single messages by their IDs.
-
-    :param found: How far each has got, by wamid.
-    """
+    """What is known of single messages, by their wamids."""
 
     def __init__(self, found: Mapping[str, Arrival]) -> None:
         self._found = found
 
     def find(self, outcome: Outcome, position: int) -> Arrival | None:
-        """
-        Return what is known of one recipient's message.
-
-        :param outcome: The recipient's outcome in the ledger.
-        :param position: Not used.
-        """
+        """Return what is known of one recipient's message; the position is not used."""
         return None if outcome.sent is None else self._found.get(outcome.sent.message_id)
 
 
 def arrivals_in_store(store: EventStore, message_ids: Sequence[str]) -> dict[str, Arrival]:
-    """
-    Return how far single messages have got, from the event store.
-
-    :param store: The event store.
-    :param message_ids: wamids.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
+    """Return how far single messages have got, from the event store; raises StoreError if the store fails."""
     from airflow_provider_whatsapp.events.receipts import receipts_of
 
     return {name: _of_receipt(found) for name, found in receipts_of(store, message_ids).items()}
@@ -176,13 +133,7 @@ def arrivals_in_store(store: EventStore, message_ids: Sequence[str]) -> dict[str
 def arrivals_in_history(
     status_of: Callable[[str], Mapping[str, Any]], message_ids: Sequence[str]
 ) -> dict[str, Arrival]:
-    """
-    Return how far single messages have got, from WhatsApp's message history; one request for each.
-
-    :param status_of: Asks the history about one message.
-    :param message_ids: wamids.
-    :raises WhatsAppError: The history did not answer, or is closed to this connection.
-    """
+    """Return how far single messages have got, from WhatsApp's message history; one request for each."""
     from airflow_provider_whatsapp.client.errors import NotFoundError
 
     found = {}
@@ -213,18 +164,10 @@ def _of_history(said: Any) -> WhatsAppError:
 
 
 def late_failures(store: EventStore, send_hash: str, since: int) -> Iterator[tuple[int, int, Note]]:
-    """
-    Yield position, epoch and note of recipients whose message WhatsApp accepted and certainly did not deliver.
-
-    Unsigned receipts do not count: otherwise anyone who knows the receiver's URL could have a message sent twice.
-
-    :param store: The event store.
-    :param send_hash: Hash of the send.
-    :param since: The first epoch that counts.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
+    """Yield position, epoch and note of recipients whose message WhatsApp accepted and certainly did not deliver."""
     for position, receipts in _by_position(store, send_hash):
         found = _furthest(receipts, since)
+        # Unsigned receipts do not count: anyone who knows the receiver's URL could have a message sent twice.
         if found is not None and has_failed(found):
             yield position, _epoch(found), Outcome("", "failed", error=error_of(found)).to_note()
 
@@ -232,12 +175,7 @@ def late_failures(store: EventStore, send_hash: str, since: int) -> Iterator[tup
 def late_failures_by_id(
     found: Mapping[str, Arrival], sent: Mapping[str, tuple[int, int]]
 ) -> Iterator[tuple[int, int, Note]]:
-    """
-    Yield the results of :func:`late_failures` for messages that are known by their IDs.
-
-    :param found: How far each has got, by ID.
-    :param sent: Position and epoch of each, by ID.
-    """
+    """Yield the results of :func:`late_failures` for messages that are known by their IDs."""
     for message_id, arrival in found.items():
         if arrival.status == "failed" and arrival.certain:
             position, epoch = sent[message_id]
@@ -247,20 +185,13 @@ def late_failures_by_id(
 
 @dataclass(slots=True)
 class ArrivalReport(Report):
-    """
-    A report that also counts how far the messages have got.
+    """A report that also counts how far the messages have got."""
 
-    ``sent`` counts everybody who was sent to and whose message has not failed since; ``delivered`` is a part of them,
-    and ``read`` a part of that.
-
-    :param arrivals: Knows how far they have got; None: nothing is known yet.
-    :param wait_for: The status that the messages have to reach.
-    :param by_id: The messages are looked up by their IDs, so one without an ID cannot be found.
-    """
-
-    arrivals: Arrivals | None = None
-    wait_for: str = "delivered"
-    by_id: bool = False
+    # ``sent`` counts everybody who was sent to and whose message has not failed since; ``delivered`` is a part of them,
+    # and ``read`` a part of that.
+    arrivals: Arrivals | None = None  # None: nothing is known yet
+    wait_for: str = "delivered"  # the status that the messages have to reach
+    by_id: bool = False  # messages are looked up by their IDs, so one without an ID cannot be found
     accepted: int = 0
     awaited: int = 0
     unsettled: int = 0
@@ -270,12 +201,7 @@ class ArrivalReport(Report):
     late_count: int = 0
 
     def add(self, outcome: Outcome, position: int) -> None:
-        """
-        Count an outcome, with what is known of its message by now.
-
-        :param outcome: The recipient's outcome in the ledger.
-        :param position: The recipient's position in the source.
-        """
+        """Count an outcome, with what is known of its message by now."""
         if outcome.status in ("sent", "unknown"):
             found = self.arrivals.find(outcome, position) if self.arrivals is not None else None
             if outcome.status == "unknown" and found is not None and not found.clears_up:
@@ -321,15 +247,10 @@ class ArrivalReport(Report):
         return f"{Report.summary(self)}; of {self.accepted} accepted {', '.join(far)}, {self.pending} pending"
 
     def named(self, show: Callable[[str], str]) -> str:
-        """
-        Return who did not get an accepted message, and why: a sentence for each reason; an empty text if everybody
-        did.
-
-        :param show: Returns a number masked.
-        """
+        """Return who did not get an accepted message, and why, a sentence for each reason; empty: everybody did."""
         by_reason: dict[str, list[str]] = {}
         for to, error in self.late:
-            by_reason.setdefault(mask_numbers(str(error)), []).append(show(to))
+            by_reason.setdefault(mask_numbers(str(error)), []).append(show(to))  # show masks a number
         sentences = []
         for reason, who in by_reason.items():
             more = f" and {len(who) - NAMED} more" if len(who) > NAMED else ""

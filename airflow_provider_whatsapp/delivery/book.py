@@ -31,27 +31,18 @@ SHOWN = 10
 
 
 class Book:
-    """
-    Writes the ledger for one thread, waits if it cannot be reached, and logs what could not be written.
-
-    :param ledger: The ledger, begun already.
-    :param away: The longest wait, in seconds, for a ledger that cannot be written.
-    """
+    """Writes the ledger for one thread, waits if it cannot be reached, and logs what could not be written."""
 
     def __init__(self, ledger: Ledger, *, away: float) -> None:
-        self._ledger = ledger
-        self._away = away
+        self._ledger = ledger  # begun already
+        self._away = away  # the longest wait, in seconds, for a ledger that cannot be written
         self._writer = Writer(ledger.flush)
         self._until = math.inf
         self._held: dict[int, Row] = {}
         self._unwritten: list[tuple[Row, Outcome]] = []
 
     def hurry(self, seconds: float) -> None:
-        """
-        Limit the remaining time, never extend it. A signal handler may call this.
-
-        :param seconds: The remaining time, in seconds.
-        """
+        """Limit the remaining time, in seconds, never extend it. A signal handler may call this."""
         self._until = min(self._until, time.monotonic() + seconds)
 
     def has_time(self) -> bool:
@@ -59,31 +50,18 @@ class Book:
         return time.monotonic() < self._until
 
     def claim(self, rows: Sequence[Row]) -> None:
-        """
-        Claim recipients; they may be handed out once :meth:`commit` has returned.
-
-        :param rows: The recipients.
-        """
+        """Claim recipients; they may be handed out once :meth:`commit` has returned."""
         self._held = {row.position: row for row in rows}
         self._ledger.claim((row.position, row.group) for row in rows)
 
     def record(self, row: Row, outcome: Outcome) -> None:
-        """
-        Accept a result; the next :meth:`commit` makes it durable.
-
-        :param row: The recipient.
-        :param outcome: The recipient's outcome.
-        """
+        """Accept a result; the next :meth:`commit` makes it durable."""
         self._ledger.record(row.position, outcome.to_note())
         self._unwritten.append((row, outcome))
 
     def commit(self, idle: Callable[[float], object]) -> float:
-        """
-        Make claims and results durable, and return the seconds that the write took.
-
-        :param idle: Does something else for at most the given seconds, between two tries to write the ledger.
-        :raises LedgerError: The ledger could not be reached in time, or belongs to another try now.
-        """
+        """Make claims and results durable, and return the seconds that the write took; raises LedgerError."""
+        # idle does something else for at most the given seconds, between two tries to write the ledger.
         began, warned = time.monotonic(), False
         for pause in itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])):
             try:
@@ -118,21 +96,13 @@ class Book:
             idle(min(left, LEAST))
 
     def hand_out(self, row: Row) -> None:
-        """
-        Record that a recipient is now with the sending threads.
-
-        :param row: The recipient.
-        """
+        """Record that a recipient is now with the sending threads."""
         del self._held[row.position]
 
     def close(self, handed_out: Container[int]) -> list[Row]:
-        """
-        Release claims that were never handed out, write for the last time, and log what could not be written.
-
-        :param handed_out: Positions whose message may have left.
-        :return: The released recipients.
-        """
+        """Release and return the claims never handed out, write a last time, and log what was not written."""
         until = max(self._until, time.monotonic() + LEAST)
+        # handed_out are positions whose message may have left.
         back = [row for row in self._held.values() if row.position not in handed_out]
         if not self._writer.settle(until):
             self._log_lost("a write did not end in time")

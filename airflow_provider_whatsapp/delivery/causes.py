@@ -27,15 +27,10 @@ _TRANSIENT = (NotSentError, OutcomeUnknownError, RateLimitError, ServerError)
 
 
 def scope(error: WhatsAppError, *, varied: bool) -> Scope:
-    """
-    Return whom an error concerns.
-
-    :param error: The error of one recipient's message.
-    :param varied: The messages differ, so a refused value may concern only one recipient.
-    :return: ``one``: this recipient; ``all``: every other would meet it; ``perhaps``: a run of equal errors decides.
-    """
+    """Return whom an error concerns: ``one`` recipient, ``all``, or ``perhaps`` all (a run of equal ones decides)."""
     if isinstance(error, RecipientError | PayloadError) or error.code == PAIR_LIMIT:
         return "one"
+    # If the messages are varied, a refused value may concern only one recipient.
     if isinstance(error, TemplateError) and error.code in _ONE_ROW_S_VALUES and varied:
         return "one"
     if isinstance(error, _TRANSIENT):
@@ -46,15 +41,10 @@ def scope(error: WhatsAppError, *, varied: bool) -> Scope:
 
 
 class Runs:
-    """
-    Watches for a run of failures with the same cause.
-
-    :param limit: Number of failures in a row that ends the delivery.
-    :param varied: As for :func:`scope`.
-    """
+    """Watches for a run of failures with the same cause."""
 
     def __init__(self, limit: int, *, varied: bool) -> None:
-        self._limit = limit
+        self._limit = limit  # the number of failures in a row that ends the delivery
         self._varied = varied
         self._run: list[tuple[str, int | None]] = []
         self._accepted = False
@@ -65,11 +55,7 @@ class Runs:
         self._run.clear()
 
     def ends_with(self, error: WhatsAppError) -> bool:
-        """
-        Record a failure, and return whether the delivery has to end because the rest of the list would fail too.
-
-        :param error: The error of the message.
-        """
+        """Record a failure; return whether the delivery has to end, because the rest of the list would fail too."""
         found = scope(error, varied=self._varied)
         if found != "perhaps":
             self._run.clear()

@@ -22,36 +22,22 @@ _SAFETY = 2.0
 
 
 def threads_for(rate: float, total: int, shards: int = 1) -> int:
-    """
-    Return the number of parallel requests that uses the full rate if an answer takes up to 0.8 s; a short list keeps
-    its order.
-
-    Shards share the rate. A shard's requests in flight are unknown after a crash, so each shard gets only as many as
-    use the rate while half of the shards run.
-
-    :param rate: Messages per second; 0: no limit.
-    :param total: Number of recipients.
-    :param shards: Number of shards of the list.
-    """
+    """Return how many parallel requests use the full rate per second (0: no limit) if an answer takes up to 0.8 s."""
+    # Shards share the rate. A shard's requests in flight are unknown after a crash, so each shard gets only as many as
+    # use the rate while half of the shards run.
     share = rate * min(1.0, 2 / shards)
     wanted = max(2, min(32, round(share * 0.8))) if rate else 8
-    return min(wanted, -(-total // 8)) or 1
+    return min(wanted, -(-total // 8)) or 1  # a short list keeps its order
 
 
 class ClaimWindow:
-    """
-    Measures how fast claimed messages leave, and decides how many to claim, and when; safe to use from many threads.
-
-    :param threads: Number of parallel requests.
-    :param rate: Messages per second that the account allows; 0: no limit. Other tasks may use a part of it.
-    :param clock: Returns monotonic seconds.
-    """
+    """Measures how fast claimed messages leave, and decides how many to claim; safe to use from many threads."""
 
     def __init__(
         self, threads: int, rate: float = 0.0, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._threads = threads
-        self._limit = rate or _FASTEST
+        self._limit = rate or _FASTEST  # messages per second; other tasks may use a part of it
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting = 0
@@ -66,11 +52,7 @@ class ClaimWindow:
         return self._waiting
 
     def claimed(self, count: int) -> None:
-        """
-        Record a group of claims, whose messages may leave now.
-
-        :param count: Size of the group.
-        """
+        """Record a group of claims, whose messages may leave now."""
         with self._lock:
             if not self._waiting:
                 self._since = self._clock()
@@ -91,21 +73,12 @@ class ClaimWindow:
             return self._waiting in (0, self._low())
 
     def wrote(self, seconds: float) -> None:
-        """
-        Record a write to the ledger.
-
-        :param seconds: Duration of the write.
-        """
+        """Record a write to the ledger, and its duration in seconds."""
         with self._lock:
             self._write += (seconds - self._write) * (_LEARN if self._write else 1.0)
 
     def next(self, room: int, out: int) -> int:
-        """
-        Return how many to claim now; 0: none yet.
-
-        :param room: The most that may be claimed.
-        :param out: Number of claims without a result.
-        """
+        """Return how many of ``room`` to claim now, while ``out`` claims have no result; 0: none yet."""
         with self._lock:
             if out and self._waiting > self._low():
                 return 0

@@ -20,11 +20,7 @@ class Seen:
         self._database: sqlite3.Connection | None = None
 
     def add(self, to: str) -> bool:
-        """
-        Add a recipient, and return whether they are new.
-
-        :param to: Digits of a number, or an ID.
-        """
+        """Add a recipient (digits of a number, or an ID), and return whether they are new."""
         key = _key(to)
         if self._database is not None:
             return self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (key,)).rowcount == 1
@@ -62,11 +58,7 @@ class Places:
         self._bits = bytearray()
 
     def add(self, place: int) -> None:
-        """
-        Add a number.
-
-        :param place: From 0.
-        """
+        """Add a number, from 0."""
         byte, bit = divmod(place, 8)
         if byte >= len(self._bits):
             self._bits.extend(bytes(byte + 1 - len(self._bits)))

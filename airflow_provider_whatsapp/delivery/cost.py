@@ -18,17 +18,11 @@ MAX_NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """
-    One country's share of the cost.
-
-    :param messages: Number of messages to the country.
-    :param market: Row of the card.
-    :param rate: Rate of one message.
-    """
+    """One country's share of the cost."""
 
     messages: int
-    market: str
-    rate: Decimal
+    market: str  # row of the card
+    rate: Decimal  # of one message
 
     @property
     def cost(self) -> Decimal:
@@ -38,19 +32,12 @@ class Share:
 
 @dataclass(slots=True)
 class Estimate:
-    """
-    The cost of messages of one category, as if all were delivered at the list rate.
-
-    :param currency: Currency of the card.
-    :param category: Category of the template.
-    :param shares: The countries' shares.
-    :param missing: For each country without a rate in the card, its number of messages.
-    """
+    """The cost of messages of one category, as if all were delivered at the list rate."""
 
     currency: str
     category: str
     shares: dict[str, Share] = field(default_factory=dict)
-    missing: dict[str, int] = field(default_factory=dict)
+    missing: dict[str, int] = field(default_factory=dict)  # messages to each country without a rate
 
     @property
     def total(self) -> Decimal:
@@ -84,13 +71,7 @@ class Estimate:
 
 
 def estimate(card: Card, countries: Mapping[str, int], category: str) -> Estimate:
-    """
-    Return the highest cost of messages.
-
-    :param card: The rates.
-    :param countries: Number of messages for each country, by ISO code.
-    :param category: Category of the template.
-    """
+    """Return the highest cost of messages, whose numbers are given by the ISO code of their country."""
     found = Estimate(card.currency, category)
     for country, messages in countries.items():
         rate = card.rate(country, category)
@@ -102,10 +83,6 @@ def estimate(card: Card, countries: Mapping[str, int], category: str) -> Estimat
 
 
 def plain(amount: Decimal) -> str:
-    """
-    Return an amount without an exponent and without trailing zeros.
-
-    :param amount: The amount.
-    """
+    """Return an amount without an exponent and without trailing zeros."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

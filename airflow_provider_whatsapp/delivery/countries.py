@@ -351,24 +351,16 @@ def _lengths() -> list[int]:
 
 
 def country(to: str) -> str:
-    """
-    Return the ISO code of a recipient's country; ``??`` if the calling code is not known.
-
-    :param to: Digits of a number, or a business-scoped user ID, which begins with the country.
-    """
+    """Return the ISO code of a recipient's country; ``??`` if the calling code is not known."""
     if to[:2].isalpha():
-        return to[:2]
+        return to[:2]  # a business-scoped user ID begins with the country
     # Fictional numbers and new ranges are not assigned yet.
     entry = _entry(to)
     return numbering.country_of(to) or (entry[0] if entry else "??")
 
 
 def zones(to: str) -> tuple[str, ...]:
-    """
-    Return the names of the time zones in which a recipient may be; empty if they are not known.
-
-    :param to: Digits of a number, or a business-scoped user ID.
-    """
+    """Return the names of the time zones in which a recipient may be; empty if they are not known."""
     iso = country(to)
     if iso in _TERRITORIES:
         return _TERRITORIES[iso]

@@ -29,31 +29,16 @@ _QUOTES = (
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """
-    The first record of a CSV file.
+    """The first record of a CSV file."""
 
-    :param names: Its cells, without spaces around them and with spaces instead of line breaks.
-    :param delimiter: Character that separates the cells of this file.
-    :param first: Number of its first line.
-    :param lines: Number of lines up to its end.
-    """
-
-    names: list[str]
+    names: list[str]  # without spaces around them, and with spaces instead of line breaks
     delimiter: str
-    first: int
-    lines: int
+    first: int  # number of its first line
+    lines: int  # number of lines up to its end
 
 
 def read_header(text: Iterable[str], name: str, needed: Collection[str], *, field: str) -> Header:
-    """
-    Return the first record, and the delimiter that it was read with.
-
-    :param text: The file's lines; those of the header are consumed.
-    :param name: Name of the file, for errors.
-    :param needed: Columns that the file has to have: the delimiter that gives them is the right one.
-    :param field: Argument that named the file.
-    :raises PayloadError: A quotation mark in the header is never closed.
-    """
+    """Return the header, whose lines are consumed; the right delimiter is the one that gives the needed columns."""
     _allow_long_cells()
     lines: list[str] = []
     first, number, given = 1, 0, ""
@@ -108,16 +93,8 @@ def _names(
 def read_records(
     text: Iterable[str], name: str, header: Header, place: int, *, field: str
 ) -> Iterator[tuple[int, list[str]]]:
-    """
-    Yield the records after the header, each with the number of its first line; empty records are left out.
-
-    :param text: The lines after the header.
-    :param name: Name of the file, for errors.
-    :param header: Result of :func:`read_header`.
-    :param place: Index of the recipient's cell in a record, from 0.
-    :param field: Argument that named the file.
-    :raises PayloadError: A quotation mark makes the end of a record ambiguous.
-    """
+    """Yield the records after the header, each with the number of its first line; empty ones are left out."""
+    # place is the index of the recipient's cell in a record, from 0.
     lines: list[str] = []
     reader = csv.reader(_remembered(text, lines), delimiter=header.delimiter, strict=True)
     line = header.lines + 1
@@ -153,15 +130,12 @@ def _swallowed(lines: Sequence[str], cells: Sequence[str], header: Header, place
 
 
 def _possible(parts: Sequence[str], width: int, place: int) -> Iterator[str]:
-    """
-    Yield the cells that may be the recipient's, of a line that was cut at every delimiter.
-
-    A cell in quotation marks may be several parts, and such parts before the recipient move it. A line without such
-    cells is a row only if it is as wide as the header: the lines of a letter are not rows, even with a number in them.
-    """
+    """Yield the cells that may be the recipient's, of a line that was cut at every delimiter."""
+    # A line without quoted cells is a row only if it is as wide as the header: a letter's lines with numbers are not.
     surplus = len(parts) - width
     if surplus and not _holds_quoted(parts):
         return
+    # A cell in quotation marks may be several parts, and such parts before the recipient move it.
     for moved in range(surplus + 1):
         if not moved or _holds_quoted(parts[: place + moved]):
             yield parts[place + moved].strip(" \"'")
@@ -172,11 +146,7 @@ def _holds_quoted(parts: Sequence[str]) -> bool:
 
 
 def like_a_recipient(cell: str) -> bool:
-    """
-    Return whether a cell looks like a number or a business-scoped user ID, valid or not.
-
-    :param cell: Text of the cell.
-    """
+    """Return whether a cell looks like a number or a business-scoped user ID, valid or not."""
     return _LIKE_A_NUMBER.fullmatch(cell) is not None or is_user_id(cell)
 
 
@@ -194,10 +164,5 @@ def _allow_long_cells() -> None:
 
 
 def as_columns(header: Header, cells: Sequence[str]) -> dict[str, Any]:
-    """
-    Return a record's cells by the names of their columns.
-
-    :param header: The file's header.
-    :param cells: The cells, as many as the header has names.
-    """
+    """Return a record's cells by the names of their columns."""
     return dict(zip(header.names, cells, strict=True))

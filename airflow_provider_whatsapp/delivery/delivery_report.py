@@ -48,13 +48,7 @@ LONGEST = 1 << 20
 
 
 def read_lines(source: Any) -> Iterator[Line]:
-    """
-    Yield the lines of a results file.
-
-    :param source: A path, or an object that reads a path together with its parts.
-    :raises PayloadError: It is not a results file, or one of another version.
-    :raises OSError: The file cannot be read.
-    """
+    """Yield the lines of a results file; raises PayloadError if it is not one, or one of another version."""
     with open_results(source) as file:
         for number in itertools.count(1):
             raw = file.readline(LONGEST + 1)
@@ -81,28 +75,18 @@ def _checked(raw: bytes, number: int, source: Any) -> Line:
 
 @dataclass(slots=True)
 class Send:
-    """
-    The messages of one send in a file.
+    """The messages of one send in a file."""
 
-    :param count: Number of messages that left, or may have left.
-    :param since: The first epoch in which one of them left.
-    """
-
-    count: int = 0
-    since: int = 1 << 30
+    count: int = 0  # messages that left, or may have left
+    since: int = 1 << 30  # the first epoch in which one of them left
 
 
 @dataclass(slots=True)
 class Survey:
-    """
-    What a results file contains.
+    """What a results file contains."""
 
-    :param sends: The sends, by hash.
-    :param with_id: Number of messages with a known ID.
-    """
-
-    sends: dict[str, Send] = field(default_factory=dict)
-    with_id: int = 0
+    sends: dict[str, Send] = field(default_factory=dict)  # by hash
+    with_id: int = 0  # messages with a known ID
 
 
 MOST_BY_ID = 100
@@ -110,11 +94,7 @@ MOST_BY_ID = 100
 
 
 def survey(lines: Iterable[Line]) -> Survey:
-    """
-    Count the messages of a file by their sends.
-
-    :param lines: Lines from :func:`read_lines`.
-    """
+    """Count the messages of a file by their sends."""
     found = Survey()
     for line in filter(has_left, lines):
         found.with_id += id_of(line) is not None
@@ -128,38 +108,21 @@ def survey(lines: Iterable[Line]) -> Survey:
 
 @dataclass(slots=True)
 class DeliveryCounts:
-    """
-    How far the messages of a file's recipients have got, in numbers.
+    """How far the messages of a file's recipients have got, in numbers."""
 
-    :param wait_for: The status that a message has to reach; until then it is pending.
-    :param statuses: Lines by status; ``sent`` counts everybody who was sent to and whose message has not failed.
-    :param steps: For each step, the number of messages that have reached it.
-    :param reasons: Failures by WhatsApp's code.
-    :param categories: Messages by billed category.
-    :param late: Failures of messages that WhatsApp had accepted.
-    :param news: Lines that say more than before.
-    :param pending: Number of messages that are not known to have reached the status or failed.
-    :param pending_of: The pending messages by the hash of their send.
-    :param pending_ids: IDs of pending messages, up to one more than can be asked for.
-    """
-
-    wait_for: str = "delivered"
-    statuses: Counter[str] = field(default_factory=Counter)
-    steps: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
+    wait_for: str = "delivered"  # the status that a message has to reach; until then it is pending
+    statuses: Counter[str] = field(default_factory=Counter)  # sent: sent to, and the message has not failed
+    steps: Counter[str] = field(default_factory=Counter)  # messages that have reached each step
+    reasons: Counter[str] = field(default_factory=Counter)  # failures by WhatsApp's code
     categories: Counter[str] = field(default_factory=Counter)
-    late: int = 0
-    news: int = 0
+    late: int = 0  # failures of messages that WhatsApp had accepted
+    news: int = 0  # lines that say more than before
     pending: int = 0
-    pending_of: Counter[str] = field(default_factory=Counter)
-    pending_ids: list[str] = field(default_factory=list)
+    pending_of: Counter[str] = field(default_factory=Counter)  # by the hash of their send
+    pending_ids: list[str] = field(default_factory=list)  # up to one more than can be asked for
 
     def add(self, line: Line) -> None:
-        """
-        Count a line as it is now.
-
-        :param line: The line.
-        """
+        """Count a line as it is now."""
         status, step = line["status"], reached(line)
         self.statuses["sent" if status in LEFT else status] += 1
         if step is not None:
@@ -210,14 +173,7 @@ class DeliveryCounts:
 
 
 def reported(lines: Iterable[Line], source: Source, counts: DeliveryCounts) -> Iterator[bytes]:
-    """
-    Yield the lines of a results file with what is known now.
-
-    :param lines: Lines from :func:`read_lines`.
-    :param source: Knows how far the messages have got.
-    :param counts: Counts the lines.
-    :raises StoreError: The store cannot be reached.
-    """
+    """Yield and count the lines of a results file with what is known now; raises StoreError if the store fails."""
     rest = iter(lines)
     while batch := list(itertools.islice(rest, BATCH)):
         asked = [line for line in batch if has_left(line)]
@@ -231,26 +187,14 @@ def reported(lines: Iterable[Line], source: Source, counts: DeliveryCounts) -> I
 
 
 def survey_of(path: Any) -> Survey:
-    """
-    Count the messages of a results file and of the parts that a killed task left beside it.
-
-    :param path: ``ObjectStoragePath`` or ``pathlib.Path``.
-    :raises PayloadError: It is not a results file.
-    :raises ResultsError: The file cannot be read.
-    """
+    """Count the messages of a results file and of the parts that a killed task left beside it."""
     with _reported(path, "read"):
         return survey(read_lines(with_parts(path)))
 
 
 def rewrite(path: Any, source: Source, counts: DeliveryCounts) -> None:
-    """
-    Rewrite a results file with what is known now, completely or not at all.
-
-    :param path: ``ObjectStoragePath`` or ``pathlib.Path``.
-    :param source: Knows how far the messages have got.
-    :param counts: Counts the lines.
-    :raises ResultsError: The file cannot be written, or a task has written it meanwhile; then it is not changed.
-    """
+    """Rewrite a results file with what is known now, completely or not at all."""
+    # If a task has written the file meanwhile, ResultsError is raised, and the file is not changed.
     with _reported(path, "written"):
         before = modified(path)
         lines = reported(read_lines(with_parts(path)), source, counts)

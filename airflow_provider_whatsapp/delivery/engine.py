@@ -42,36 +42,21 @@ GRACE = 4.0
 
 
 class Delivery:
-    """
-    One pass over the recipients; several threads send, this one reads and decides, and another one writes the ledger.
-
-    :param ledger: The ledger, begun already.
-    :param prepare: Makes a row's message; runs in the threads, before anything leaves.
-    :param send: Sends a message.
-    :param rules: How to deliver.
-    :param permit: Waits until the rate limit permits one message, or until the event is set (then returns None);
-        ``send`` gets its result as ``permit=``. None: ``send`` waits itself, and nobody who waits can be unclaimed.
-    :param progress: Gets every outcome; None: there is none.
-    :param take: Gets each outcome with its row, for a results file; None: there is none.
-    :param later: Returns whether a group's recipients wait for a later pass; once True, it stays True.
-    :param callback_data: Makes a message's callback data, which Meta repeats in its statuses, from its row and the
-        ledger's epoch; ``send`` gets it as ``callback_data=``. None: the messages carry none.
-    :param clear_up: Returns what is known now of a recipient whose answer an earlier try lost; None: nothing new is.
-    """
+    """One pass over the recipients: several threads send, this one reads and decides, another writes the ledger."""
 
     def __init__(
         self,
-        ledger: Ledger,
-        prepare: Callable[[Row], Any],
+        ledger: Ledger,  # begun already
+        prepare: Callable[[Row], Any],  # makes a row's message, in the threads, before anything leaves
         send: Callable[..., SentMessage],
         *,
         rules: Rules,
         permit: Callable[[threading.Event], Any] | None = None,
         progress: Progress | None = None,
-        take: Callable[[Row, Outcome], None] | None = None,
-        later: Callable[[str], bool] | None = None,
-        callback_data: Callable[[Row, int], str] | None = None,
-        clear_up: Callable[[Row, Note], Note] | None = None,
+        take: Callable[[Row, Outcome], None] | None = None,  # gets each outcome with its row
+        later: Callable[[str], bool] | None = None,  # whether a group waits for a later pass; True is final
+        callback_data: Callable[[Row, int], str] | None = None,  # from row and epoch; None: there is none
+        clear_up: Callable[[Row, Note], Note] | None = None,  # what is known now of a lost answer
     ) -> None:
         self._book = Book(ledger, away=rules.away)
         self._ledger = ledger
@@ -79,6 +64,8 @@ class Delivery:
         self._send = send
         self._rules = rules
         self._sendable = rules.sendable
+        # Waits until the rate limit permits one message, or until the event is set (then it returns None); ``send``
+        # gets the result as ``permit=``. None: ``send`` waits, and nobody who waits can be unclaimed.
         self._permit = permit
         self._progress = progress
         self._take = take
@@ -110,13 +97,8 @@ class Delivery:
         self.halt()
 
     def run(self, rows: Iterable[Row], report: Report) -> Report:
-        """
-        Deliver, and return the report.
-
-        :param rows: All recipients in order, including those of earlier tries.
-        :param report: Counts them.
-        :raises LedgerError: The ledger could not be written; nobody without a claim in it was sent to.
-        """
+        """Deliver to all recipients in order, including those of earlier tries, and return the report."""
+        # If this raises LedgerError, nobody without a claim in the ledger was sent to.
         source = iter(rows)
         try:
             self._pump(source, report)

@@ -28,45 +28,26 @@ if TYPE_CHECKING:
 
 
 def names(receipt: Receipt, to: str) -> bool:
-    """
-    Return whether a receipt may be about a message to a recipient.
-
-    :param receipt: The receipt.
-    :param to: Digits of the number, or an ID, which cannot be compared with a number.
-    """
-    if receipt.recipient is None or not to.isdigit():
+    """Return whether a receipt may be about a message to a recipient."""
+    if receipt.recipient is None or not to.isdigit():  # an ID cannot be compared with a number
         return True
     return canonical(receipt.recipient) == canonical(to)
 
 
 def proof(receipts: Iterable[Receipt], *, epoch: int | None, to: str) -> Receipt | None:
-    """
-    Return the receipt that gives the outcome of a message whose answer was lost; None: there is none.
-
-    :param receipts: The receipts of the recipient's position.
-    :param epoch: The ledger's epoch in which the message may have left; None: any.
-    :param to: The recipient.
-    """
+    """Return the receipt that gives the outcome of a message whose answer was lost; None: there is none."""
     own = [receipt for receipt in receipts if epoch in (None, receipt.epoch) and names(receipt, to)]
     found = [receipt for receipt in own if proves(receipt)]
     return max(found, key=lambda receipt: (receipt.verified, receipt.order), default=None)
 
 
 def proves(receipt: Receipt) -> bool:
-    """
-    Return whether a receipt resolves an unknown message; an unsigned failure alone does not.
-
-    :param receipt: The receipt.
-    """
+    """Return whether a receipt resolves an unknown message; an unsigned failure alone does not."""
     return _proven(receipt) is not None
 
 
 def has_failed(receipt: Receipt) -> bool:
-    """
-    Return whether a message whose answer was lost has certainly failed, by a signed receipt.
-
-    :param receipt: The receipt.
-    """
+    """Return whether a message whose answer was lost has certainly failed, by a signed receipt."""
     return _proven(receipt) == "permanent"
 
 
@@ -75,11 +56,7 @@ def _proven(receipt: Receipt) -> State | None:
 
 
 def error_of(receipt: Receipt) -> APIError:
-    """
-    Return why WhatsApp could not deliver a message, as the error of a refusal with the same code.
-
-    :param receipt: A receipt with the status ``failed``.
-    """
+    """Return why WhatsApp could not deliver a message, as the error of a refusal with the same code."""
     known = look_up(receipt.error_code)
     said = receipt.error_title or (known.meaning if receipt.error_code is not None else "no reason was given")
     return known.error(
@@ -92,27 +69,18 @@ def error_of(receipt: Receipt) -> APIError:
 
 
 def code_in(said: str) -> int | None:
-    """
-    Return WhatsApp's code at the beginning of a text, as in the message history's errors; None: there is none.
-
-    :param said: ``(#131047) Message failed``.
-    """
+    """Return WhatsApp's code at the start of a text like ``(#131047) Message failed``; None: there is none."""
     number = said.removeprefix("(#").partition(")")[0] if said.startswith("(#") else ""
     return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
 
 
 class LostAnswers:
-    """
-    Resolves recipients whose answer an earlier try lost, by receipts: sent, failed, or still unknown.
-
-    :param ledger: The ledger, begun already, to which the findings are written.
-    :param find: Returns the receipts of positions; it is called once, for all of them.
-    """
+    """Resolves recipients whose answer an earlier try lost, by receipts: sent, failed, or still unknown."""
 
     def __init__(
         self, ledger: Ledger, find: Callable[[Sequence[int]], Mapping[int, Sequence[Receipt]]]
     ) -> None:
-        self._ledger = ledger
+        self._ledger = ledger  # begun already
         self._found = find(ledger.unknown_positions)
         self.accepted = 0
         """The number of them to whom the message was sent."""
@@ -120,12 +88,7 @@ class LostAnswers:
         """The number of them whose message has certainly failed."""
 
     def __call__(self, row: Row, note: Note) -> Note:
-        """
-        Return what is now known of a recipient; the next write of the ledger keeps it.
-
-        :param row: The recipient.
-        :param note: The ledger's note: unknown.
-        """
+        """Return what is now known of a recipient; the next write of the ledger keeps it."""
         receipt = proof(self._found.get(row.position, ()), epoch=note.facts.get("epoch", 0), to=row.to)
         if receipt is None:
             return note

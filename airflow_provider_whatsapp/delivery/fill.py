@@ -13,11 +13,7 @@ _PLACE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
 
 
 def columns(*arguments: Any) -> set[str]:
-    """
-    Return the names of the columns in arguments.
-
-    :param arguments: Texts, and lists and dicts of them; other values have no columns.
-    """
+    """Return the names of the columns in texts, and in lists and dicts of them; other values have no columns."""
     found: set[str] = set()
     for argument in arguments:
         if isinstance(argument, str):
@@ -30,11 +26,7 @@ def columns(*arguments: Any) -> set[str]:
 
 
 def literal_prefix(argument: str) -> str | None:
-    """
-    Return the text before the first column of an argument; None: it has no column.
-
-    :param argument: A text as its author wrote it.
-    """
+    """Return the text before the first column of an argument; None: it has no column."""
     for match in _PLACE.finditer(argument):
         if match[1]:
             return argument[: match.start()].replace("{{", "{").replace("}}", "}")
@@ -42,13 +34,7 @@ def literal_prefix(argument: str) -> str | None:
 
 
 def fill(argument: Any, row: Mapping[str, Any]) -> Any:
-    """
-    Return an argument with the row's values in place of ``"{column}"``; ``{{`` and ``}}`` become braces.
-
-    :param argument: A text, or a list or dict of them; any other value is returned unchanged.
-    :param row: The recipient's columns.
-    :raises PayloadError: The row has no value for a column, or one that cannot be written as text.
-    """
+    """Return an argument with the row's values in place of ``"{column}"``; raises PayloadError if one is missing."""
     if isinstance(argument, str):
         return _PLACE.sub(lambda match: _value(match, row), argument) if "{" in argument else argument
     if isinstance(argument, Mapping):
@@ -60,7 +46,7 @@ def fill(argument: Any, row: Mapping[str, Any]) -> Any:
 
 def _value(match: re.Match[str], row: Mapping[str, Any]) -> str:
     if match[1] is None:
-        return match[0][0]
+        return match[0][0]  # a doubled brace becomes one
     value = row.get(match[1].strip())
     if value is None or (isinstance(value, str) and not value.strip()):
         raise PayloadError(

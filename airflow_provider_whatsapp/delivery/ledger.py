@@ -39,7 +39,7 @@ every group."""
 CHUNK = 40_000
 """The most bytes of notes in a record; stores accept 64 kB per value."""
 MEMO_DAYS = 25
-"""Seconds for which the ID of an upload is reused; WhatsApp keeps the file for 30 days."""
+"""Days for which the ID of an upload is reused; WhatsApp keeps the file for 30 days."""
 
 
 class SourceChangedError(LedgerError):
@@ -49,22 +49,15 @@ class SourceChangedError(LedgerError):
 
 
 class Ledger:
-    """
-    The record of one task's delivery, for one thread at a time.
-
-    :param store: Where it is stored.
-    :param remember_sent: Also keep the message IDs of recipients who were sent to; only for short lists.
-    :param clock: Returns seconds since 1970.
-    :param pauses: Seconds to wait before each further try at a store that fails.
-    """
+    """The record of one task's delivery, for one thread at a time."""
 
     def __init__(
         self,
         store: Store,
         *,
-        remember_sent: bool = False,
-        clock: Callable[[], float] = time.time,
-        pauses: Sequence[float] = PAUSES,
+        remember_sent: bool = False,  # also keep the message IDs of sent messages; only for short lists
+        clock: Callable[[], float] = time.time,  # returns seconds since 1970
+        pauses: Sequence[float] = PAUSES,  # seconds before each further try at a store that fails
     ) -> None:
         self.store = store
         self.remember_sent = remember_sent
@@ -115,17 +108,9 @@ class Ledger:
         return [position for position, note in self._earlier.items() if note.status == "unknown"]
 
     def begin(self, job: Job, this: Try, *, resend_on_clear: bool = False) -> Begin:
-        """
-        Read what earlier tries have left, and return how to continue.
-
-        :param job: What is to be sent to whom.
-        :param this: This try.
-        :param resend_on_clear: After a clear in the UI everybody gets the message again.
-        :return: ``first`` (nothing was sent before), ``again`` (a retry), ``cleared`` (a clear that continues where it
-            was) or ``fresh`` (a clear that sends to everybody again).
-        :raises SourceChangedError: An earlier try began to send something else.
-        :raises LedgerError: The store failed, its content is not a ledger, or another try has taken over.
-        """
+        """Read what earlier tries have left, and return how to continue."""
+        # Raises SourceChangedError if an earlier try began to send something else, and LedgerError if the store failed,
+        # its content is not a ledger, or another try has taken over.
         self._owner.take()
         found = self._find(job)
         cleared = found != "nothing" and this.max_tries != self._head["max_tries"]
@@ -155,13 +140,7 @@ class Ledger:
         return bool(self.sent or self.unknown)
 
     def reopen(self, source: str) -> None:
-        """
-        Read what this try has written, to report it; nothing will be sent.
-
-        :param source: Digest of the recipients in their order.
-        :raises SourceChangedError: These are not the recipients who were sent to.
-        :raises LedgerError: The store failed or has lost the ledger, or another try has taken over.
-        """
+        """Read what this try has written, to report it; nothing will be sent."""
         self._owner.take()
         if not self._load():
             raise LedgerError(
@@ -179,13 +158,7 @@ class Ledger:
         }
 
     def note_failure(self, position: int, epoch: int, note: Note) -> bool:
-        """
-        Record that a message failed after WhatsApp had accepted it, and return whether that was new.
-
-        :param position: The recipient's position in the source.
-        :param epoch: The epoch in which the message left.
-        :param note: Why it failed.
-        """
+        """Record that a message of an epoch failed after WhatsApp had accepted it; return whether that was new."""
         known = self._earlier.get(position)
         if known and (known.status != "sent" or known.facts.get("epoch", 0) > epoch):
             return False
@@ -268,34 +241,20 @@ class Ledger:
         )
 
     def look_up(self, position: int, group: str = "") -> Note | Literal["sent"] | None:
-        """
-        Return what earlier tries know of a recipient; None: the recipient was never claimed.
-
-        :param position: The recipient's position in the source.
-        :param group: The recipient's group, within which positions only rise.
-        """
+        """Return what earlier tries know of a recipient; None: the recipient was never claimed."""
         note = self._earlier.get(position)
         if note is not None:
             return note
-        return "sent" if position < self._marks.get(group, 0) else None
+        return "sent" if position < self._marks.get(group, 0) else None  # positions in a group only rise
 
     def claim(self, rows: Iterable[tuple[int, str]]) -> None:
-        """
-        Claim recipients; their requests may leave only after :meth:`flush` has returned.
-
-        :param rows: Positions and groups.
-        """
+        """Claim recipients; their requests may leave only after :meth:`flush` has returned."""
         for position, group in rows:
             self._claimed.add(position)
             self._marks[group] = max(self._marks.get(group, 0), position + 1)
 
     def record(self, position: int, note: Note) -> None:
-        """
-        Accept a result; the next :meth:`flush` makes it durable.
-
-        :param position: The recipient's position in the source.
-        :param note: The recipient's outcome.
-        """
+        """Accept a result; the next :meth:`flush` makes it durable."""
         self._claimed.discard(position)
         earlier = self._earlier.pop(position, None)
         if note.status == "sent":
@@ -310,31 +269,17 @@ class Ledger:
         self._size += len(json.dumps(row)) + 2
 
     def memo(self, key: str) -> str | None:
-        """
-        Return a value that an earlier try has kept, such as the ID of an upload; None: there is none, or it is too
-        old.
-
-        :param key: Name of the value.
-        """
+        """Return a value that an earlier try kept, such as an upload's ID; None: there is none, or it is too old."""
         value, kept_at = self._head["memo"].get(key, (None, 0))
         return value if self._clock() - kept_at < MEMO_DAYS * 86_400 else None
 
     def keep(self, key: str, value: str) -> None:
-        """
-        Keep a value for later tries; the next :meth:`flush` makes it durable.
-
-        :param key: Name of the value.
-        :param value: The value.
-        """
+        """Keep a value for later tries; the next :meth:`flush` makes it durable."""
         self._head["memo"][key] = [value, int(self._clock())]
 
     def flush(self) -> None:
-        """
-        Write results and claims; claimed recipients may be sent to once this method has returned.
-
-        :raises LedgerError: The store failed repeatedly, or another try of the task has taken over; nothing that was
-            claimed since the last flush may leave.
-        """
+        """Write results and claims; claimed recipients may be sent to once this method has returned."""
+        # After a LedgerError nothing that was claimed since the last flush may leave.
         if self._size > HEAD_NOTES:
             self._move_notes()
         head = {
@@ -367,11 +312,7 @@ class Ledger:
         attempt(lambda: self.store.set(key, value), f"{self.store.name} could not be written", self._pauses)
 
     def finish(self, outcome: str) -> None:
-        """
-        Record that every recipient has an outcome.
-
-        :param outcome: How the task ends.
-        """
+        """Record that every recipient has an outcome, and how the task ends."""
         self._head["finished"] = outcome
         self.behind = True
         self.flush()

@@ -24,12 +24,7 @@ class NoOwner:
 
 
 class Owner(NoOwner):
-    """
-    The ownership of a ledger by a try.
-
-    :param read: Returns a record of the store; None: there is none.
-    :param write: Writes a record.
-    """
+    """The ownership of a ledger by a try."""
 
     def __init__(self, read: Callable[[str], Any], write: Callable[[str, Any], None]) -> None:
         self._read = read
@@ -38,14 +33,9 @@ class Owner(NoOwner):
         """A text that distinguishes this try from every other one."""
 
     def take(self) -> None:
-        """
-        Make the ledger this try's own, even if two tries begin together in a store without compare-and-swap.
-
-        The try that writes the owner last gets a turn, which no other try gets. A try takes the next turn only if this
-        one is taken, so a try with a higher turn has written the owner later.
-
-        :raises LedgerError: The store failed, or another try has taken over meanwhile.
-        """
+        """Make the ledger this try's own, even if two tries begin together in a store without compare-and-swap."""
+        # The try that writes the owner last gets a turn, which no other try gets. A try takes the next turn only if
+        # this one is taken, so a try with a higher turn has written the owner later.
         owner = self._read("owner")
         self.turn = owner["turn"] if isinstance(owner, dict) else 1
         while True:
@@ -57,11 +47,7 @@ class Owner(NoOwner):
         self.check()
 
     def check(self) -> None:
-        """
-        Check that the ledger is still this try's.
-
-        :raises LedgerError: The store failed, or another try has taken over.
-        """
+        """Check that the ledger is still this try's."""
         if self._read("owner") != self._record():
             raise LedgerError("another try of this task has taken over", permanent=True)
 

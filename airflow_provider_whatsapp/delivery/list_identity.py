@@ -14,11 +14,7 @@ _BLOCK = 1 << 20
 
 
 def size_of(path: Any) -> int | None:
-    """
-    Return a file's size in bytes; None: it does not exist, or its store does not say.
-
-    :param path: ``pathlib.Path`` or ``ObjectStoragePath``.
-    """
+    """Return a file's size in bytes; None: it does not exist, or its store does not say."""
     try:
         return int(_facts(path)[0])
     except (
@@ -28,11 +24,7 @@ def size_of(path: Any) -> int | None:
 
 
 def stamp(path: Any) -> list[Any] | None:
-    """
-    Return a value that changes when the file is written, as JSON primitives; None: its store has none.
-
-    :param path: ``pathlib.Path`` or ``ObjectStoragePath``.
-    """
+    """Return a value that changes when the file is written, as JSON primitives; None: its store has none."""
     try:
         size, marks = _facts(path)
     except Exception:
@@ -51,23 +43,14 @@ def _facts(path: Any) -> tuple[int, list[str]]:
 
 
 def digest_of(path: Any) -> str:
-    """
-    Return the SHA-256 of a file's bytes.
-
-    :param path: A path with ``open``.
-    :raises OSError: The file cannot be read.
-    """
+    """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return digest_of_rest(file)
 
 
 def digest_of_rest(file: IO[bytes]) -> str:
-    """
-    Return the SHA-256 of the rest of an open file.
-
-    :param file: A readable file; the files of some object stores can do nothing else.
-    :raises OSError: The file cannot be read.
-    """
+    """Return the SHA-256 of the rest of an open file."""
+    # Only read is called, because the files of some object stores can do nothing else.
     found = hashlib.sha256()
     while block := file.read(_BLOCK):
         found.update(block)
@@ -75,11 +58,7 @@ def digest_of_rest(file: IO[bytes]) -> str:
 
 
 class Watched:
-    """
-    A list's file that is read once, and then has a digest.
-
-    :param path: A path with ``open``.
-    """
+    """A list's file that is read once, and then has a digest."""
 
     def __init__(self, path: Any) -> None:
         self._path = path
@@ -94,11 +73,7 @@ class Watched:
         return str(self._path)
 
     def open(self, mode: str = "rb") -> Any:
-        """
-        Open the file to read it.
-
-        :param mode: As for a path; the file is read as bytes in any case.
-        """
+        """Open the file to read it, as bytes in any mode."""
         self._file = _WatchedFile(self._path.open("rb"))
         return self._file
 
@@ -119,11 +94,7 @@ class _WatchedFile(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """
-        Read into a buffer, and return the number of bytes.
-
-        :param buffer: The buffer.
-        """
+        """Read into a buffer, and return the number of bytes."""
         content = self._file.read(len(buffer))
         self.found.update(content)
         buffer[: len(content)] = content

@@ -18,24 +18,13 @@ PRIVATE = 0o600
 
 
 def create(path: Path, *, mode: int = PRIVATE) -> int:
-    """
-    Create a file that does not exist yet, and return its descriptor, which appends.
-
-    :param path: The file, in an existing folder.
-    :param mode: Permissions of the file.
-    :raises FileExistsError: The name exists already, even as a broken link.
-    """
+    """Create a file that does not exist yet, even as a broken link, and return its descriptor, which appends."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(path, flags, mode)
 
 
 def open_resolved(path: Path) -> IO[bytes]:
-    """
-    Open a file for reading by a path without links; refuse a link that has been put into the path since.
-
-    :param path: The absolute path of the file.
-    :raises OSError: The file does not exist, is not a regular file, or a part of its path is not a folder.
-    """
+    """Open a file for reading by an absolute path without links; refuse a link that was put into it since."""
     # Opened only to pass through, which needs no permission to list the folder.
     flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     folder = os.open(path.anchor, flags)
@@ -50,13 +39,7 @@ def open_resolved(path: Path) -> IO[bytes]:
 
 
 def open_regular(path: Path | str, *, folder: int | None = None) -> IO[bytes]:
-    """
-    Open a file for reading; refuse a link, a pipe or a device in its place, and do not hang.
-
-    :param path: The file.
-    :param folder: Descriptor of the folder where a relative path begins; None: the working directory.
-    :raises OSError: The file does not exist, or is not a regular file.
-    """
+    """Open a file for reading; refuse a link, a pipe or a device in its place, and do not hang."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -68,12 +51,7 @@ def open_regular(path: Path | str, *, folder: int | None = None) -> IO[bytes]:
 
 
 def make_private_folder(folder: Path) -> None:
-    """
-    Create a folder, or accept an existing one; refuse a link, and in a shared folder like ``/tmp`` another user's.
-
-    :param folder: The folder.
-    :raises OSError: The folder cannot be created, or belongs to another user.
-    """
+    """Create a folder, or accept one that is neither a link nor, in a shared folder like ``/tmp``, another user's."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
@@ -81,12 +59,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def check_private_folder(folder: Path) -> None:
-    """
-    Refuse a folder that somebody else may have created: a link, or in a shared folder like ``/tmp`` another user's.
-
-    :param folder: The folder.
-    :raises OSError: The folder does not exist, or belongs to another user.
-    """
+    """Refuse a folder that is a link or, in a shared folder like ``/tmp``, another user's."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "is not a folder", str(folder))
@@ -96,19 +69,14 @@ def check_private_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path, *, mode: int, durable: bool = True) -> Iterator[IO[bytes]]:
-    """
-    Write a file so that after a crash, or with two writers, it has either the old content or the new, complete.
-
-    :param path: The file, in an existing folder. A link in its place is replaced, never followed.
-    :param mode: Permissions of the file, before the process's umask.
-    :param durable: Wait until the disk has it, so that it survives a power failure too.
-    """
+    """Write a file so that a crash or a second writer leaves either the old content or the new, complete."""
+    # A link in the file's place is replaced, never followed. The process's umask applies to mode.
     fresh = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
     try:
         with os.fdopen(create(fresh, mode=mode), "wb") as file:
             yield file
             if durable:
-                file.flush()
+                file.flush()  # to survive a power failure too
                 os.fsync(file.fileno())
         fresh.replace(path)
     except BaseException:
@@ -119,11 +87,7 @@ def replacing(path: Path, *, mode: int, durable: bool = True) -> Iterator[IO[byt
 
 
 def sync_folder(folder: Path) -> None:
-    """
-    Make the names in a folder durable; a renamed file's content is on the disk before its name is.
-
-    :param folder: The folder.
-    """
+    """Make the names in a folder durable; a renamed file's content is on the disk before its name is."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except PermissionError:  # a folder may permit writing, but not listing

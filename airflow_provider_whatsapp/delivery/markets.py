@@ -59,11 +59,7 @@ BA Bosnia and Herzegovina; ME Montenegro; XK Kosovo; KG Kyrgyzstan; TT Trinidad 
 
 
 def simple(name: str) -> str:
-    """
-    Return a market's name in a form for comparison: cards differ in accents, dashes, spaces, and "and" or "&".
-
-    :param name: The name.
-    """
+    """Return a market's name in a form for comparison: cards differ in accents, dashes, spaces, and "and" or "&"."""
     plain = unicodedata.normalize("NFKD", name.replace("&", " and ")).casefold()
     return re.sub(r"[^a-z0-9]", "", plain)
 
@@ -89,11 +85,7 @@ def _table() -> dict[str, tuple[tuple[str, ...], str | None]]:
 
 
 def rows_for(country: str) -> list[str]:
-    """
-    Return the rows of a card that may contain a country's rates, the best first, in the form of :func:`simple`.
-
-    :param country: ISO code of the country.
-    """
+    """Return the rows of a card that may contain a country's rates, the best first, in the form of :func:`simple`."""
     code = _SAME_CODE.get(country, country)
     names, region = _table().get(code, ((simple(code),), OTHER))
     if region is None:

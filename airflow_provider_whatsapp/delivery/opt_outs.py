@@ -25,26 +25,15 @@ FREE_FORM = ("all",)
 
 
 def scopes_of(category: str | None) -> tuple[str, ...]:
-    """
-    Return the opt-outs that apply to a template of a category.
-
-    :param category: ``MARKETING``, ``UTILITY`` or ``AUTHENTICATION``; None: not known, so it may be marketing.
-    """
+    """Return the opt-outs that apply to a template of a category; None: not known, so it may be marketing."""
     return ("all",) if category in ("UTILITY", "AUTHENTICATION") else ("all", "marketing")
 
 
 class OptOuts:
-    """
-    Marks recipients who have opted out.
-
-    Each reading of a list looks everybody up again, so an opt-out counts while a broadcast runs. Once a list has been
-    read to its end, a failing store does not end the task: people whose opt-out was known by then are still left out.
-
-    :param look_up: Returns, for canonical names, the opt-outs of those who have any: ``all``, ``marketing``.
-    """
+    """Marks recipients who have opted out; each reading looks everybody up again, so new opt-outs count at once."""
 
     def __init__(self, look_up: Callable[[Sequence[str]], Mapping[str, set[str]]]) -> None:
-        self._look_up = look_up
+        self._look_up = look_up  # returns, for canonical names, the opt-outs of those who have any
         self._known = {"all": Seen(), "marketing": Seen()}
         self._complete = False
         self._away = False
@@ -52,12 +41,7 @@ class OptOuts:
         self.left_out = 0
 
     def mark(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """
-        Yield the rows; those of people who have opted out with ``skip="suppressed"``.
-
-        :param rows: Recipients in their order.
-        :raises StoreError: The store cannot be read, and no list has been read to its end before.
-        """
+        """Yield the rows; those of people who have opted out with ``skip="suppressed"``."""
         self.left_out, source = 0, iter(rows)
         while some := list(islice(source, AT_ONCE)):
             names = {
@@ -76,6 +60,7 @@ class OptOuts:
         try:
             found = self._look_up(names) if names else {}
         except WhatsAppError as error:
+            # Once a list has been read to its end, a failing store does not end the task: opt-outs known by then count.
             if not self._complete:
                 raise
             if not self._away:

@@ -19,22 +19,12 @@ if TYPE_CHECKING:
 def preview(
     rows: Iterable[Row],
     prepare: Callable[[Row], Any],
-    approved: Approved | None,
+    approved: Approved | None,  # None: not looked up, so nothing is rendered
     *,
-    rate: float,
-    take: Callable[[Row, Outcome, dict[str, Any] | None], None] | None = None,
+    rate: float,  # messages per second; 0: no limit
+    take: Callable[[Row, Outcome, dict[str, Any] | None], None] | None = None,  # gets the rendered message
 ) -> dict[str, Any]:
-    """
-    Make every message and send none.
-
-    :param rows: The recipients.
-    :param prepare: Makes a row's message.
-    :param approved: The template in the account; None: not looked up, so nothing is rendered.
-    :param rate: Messages per second; 0: no limit.
-    :param take: Gets each row with its would-be outcome and its rendered message.
-    :return: A report in the usual form, with all ``skipped``, ``messages`` (the first hundred), ``countries``,
-        ``category``, and ``seconds``, the duration at the rate.
-    """
+    """Make every message and send none; return a report in the usual form, with what would be sent."""
     report, countries = Report(limit=SHOWN_FAILURES), Counter[str]()
     messages: list[dict[str, Any]] = []
     for row in rows:

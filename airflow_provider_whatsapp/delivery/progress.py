@@ -22,23 +22,14 @@ NAMED = 20
 
 
 class Progress:
-    """
-    Counts outcomes, and logs the progress at a steady interval.
-
-    :param total: Number of recipients.
-    :param interval: Seconds between two lines.
-    :param each: Name every recipient in the log, for a short list.
-    :param show: Returns a recipient as the log shows it, with the middle of a number hidden.
-    :param observe: Gets, at each line and at the end, the counts since the last one and the messages per second.
-    :param clock: Returns monotonic seconds.
-    """
+    """Counts outcomes, and logs the progress at a steady interval."""
 
     def __init__(
         self,
         total: int,
         *,
-        interval: float = INTERVAL,
-        each: bool = False,
+        interval: float = INTERVAL,  # seconds between two lines
+        each: bool = False,  # name every recipient in the log, for a short list
         show: Callable[[str], str] = mask,
         observe: Callable[[dict[str, int], float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -47,7 +38,7 @@ class Progress:
         self._interval = interval
         self._each = each
         self._show = show
-        self._observe = observe
+        self._observe = observe  # gets the counts since its last call, and the messages per second
         self._clock = clock
         self._began = self._last = clock()
         self._done = 0
@@ -57,12 +48,7 @@ class Progress:
         self._named = 0
 
     def count(self, outcome: Outcome, *, now: bool) -> None:
-        """
-        Count an outcome.
-
-        :param outcome: One recipient's outcome.
-        :param now: This try has sent to the recipient, or tried, just now; False: an earlier try.
-        """
+        """Count an outcome; ``now``: this try has just sent to the recipient, or tried; False: an earlier try."""
         self._done += 1
         if outcome.status in self._seen:
             self._seen[outcome.status] += 1

@@ -40,19 +40,12 @@ _LAYOUTS = (
 
 @dataclass(slots=True)
 class Card:
-    """
-    Rates by market and category.
+    """Rates by market and category."""
 
-    :param name: Name of the file.
-    :param currency: Currency of all rates.
-    :param rates: Rates by the market's simple name and the category.
-    :param markets: A market's name in the card, by its simple name.
-    """
-
-    name: str
+    name: str  # of the file
     currency: str = ""
-    rates: dict[tuple[str, str], Decimal] = field(default_factory=dict)
-    markets: dict[str, str] = field(default_factory=dict)
+    rates: dict[tuple[str, str], Decimal] = field(default_factory=dict)  # by simple name and category
+    markets: dict[str, str] = field(default_factory=dict)  # names in the card, by simple name
 
     @property
     def unknown(self) -> list[str]:
@@ -60,17 +53,11 @@ class Card:
         return [name for simple_name, name in self.markets.items() if simple_name not in known_rows()]
 
     def rate(self, country: str, category: str) -> tuple[str, Decimal] | None:
-        """
-        Return the market and the list rate of a country's messages; None: the card has none.
-
-        For an authentication template the higher rate counts, because the account decides whether a country's rate is
-        the international one.
-
-        :param country: ISO code of the country.
-        :param category: ``MARKETING``, ``UTILITY`` or ``AUTHENTICATION``.
-        """
+        """Return the market and the list rate of a country's messages; None: the card has none."""
         rows = [name for name in rows_for(country) if name in self.markets]
         rows = [name for name in rows if name not in shared_rows()] or rows[:1]
+        # For an authentication template the higher rate counts, because the account decides whether a country's rate
+        # is the international one.
         names = (
             ("AUTHENTICATION", "AUTHENTICATION_INTERNATIONAL")
             if category == "AUTHENTICATION"
@@ -84,12 +71,7 @@ class Card:
 
 
 def read_card(path: Any) -> Card:
-    """
-    Read a rate card.
-
-    :param path: A path with ``open``: a CSV file.
-    :raises PayloadError: The file cannot be read, or is not a card in a known layout; the error names the line.
-    """
+    """Read a rate card from a CSV file; raises PayloadError if it is unreadable or in an unknown layout."""
     with open_text(path, field="rates") as text:
         lines = text.read(MAX_CHARACTERS + 1)
     if len(lines) > MAX_CHARACTERS:

@@ -36,60 +36,33 @@ _SEPARATORS = re.compile(r"[,;\n]")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """
-    One recipient.
+    """One recipient."""
 
-    :param position: Position in the source, or in this shard of it.
-    :param to: Digits of the number, or the ID; the given text if it is neither.
-    :param values: The row's columns.
-    :param group: Recipients of one group are sent to in the same hours.
-    :param skip: Why nothing has to be sent: ``duplicate`` or ``suppressed``.
-    :param error: Why nothing can be sent.
-    :param where: Place of the row: ``people.csv:12``.
-    :param given: The recipient as the row contains it.
-    """
-
-    position: int
-    to: str = field(repr=False)
+    position: int  # in the source, or in this shard of it
+    to: str = field(repr=False)  # digits of the number, or the ID; the given text if it is neither
     values: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    group: str = ""
-    skip: Literal["duplicate", "suppressed"] | None = None
-    error: PayloadError | None = None
-    where: str = ""
-    given: str = field(default="", repr=False)
+    group: str = ""  # recipients of one group are sent to in the same hours
+    skip: Literal["duplicate", "suppressed"] | None = None  # why nothing has to be sent
+    error: PayloadError | None = None  # why nothing can be sent
+    where: str = ""  # such as people.csv:12
+    given: str = field(default="", repr=False)  # as the row contains it
 
 
 @dataclass(slots=True)
 class Survey:
-    """
-    What the first reading of all recipients found.
+    """What the first reading of all recipients found."""
 
-    :param total: Number of recipients, including those left out.
-    :param digest: Digest of the list.
-    :param open: Number of recipients that can be sent to.
-    :param malformed: Number of rows that cannot be sent to.
-    :param groups: Number of recipients that can be sent to, by group.
-    :param first_error: What is wrong with the first malformed row.
-    :param bare: Number of recipients, by country, whose numbers have no ``+``, so that only their digits say where
-        they go.
-    """
-
-    total: int = 0
+    total: int = 0  # including those left out
     digest: str = ""
-    open: int = 0
-    malformed: int = 0
-    groups: Counter[str] = field(default_factory=Counter)
+    open: int = 0  # recipients that can be sent to
+    malformed: int = 0  # rows that cannot be sent to
+    groups: Counter[str] = field(default_factory=Counter)  # of recipients that can be sent to
     first_error: PayloadError | None = None
-    bare: Counter[str] = field(default_factory=Counter)
+    bare: Counter[str] = field(default_factory=Counter)  # numbers without a plus sign, by country
 
 
 def _mark(before: int, values: list[Any]) -> int:
-    """
-    Return 4 bytes for a row and all before it, valid within this process; they cost less than a digest.
-
-    :param before: The bytes of the row before.
-    :param values: The row's values that count.
-    """
+    """Return 4 bytes for a row and all before it, valid within this process; they cost less than a digest."""
     try:
         return hash((before, *values)) & 0xFFFFFFFF
     except TypeError:  # lists and dicts in JSON lines
@@ -97,40 +70,21 @@ def _mark(before: int, values: list[Any]) -> int:
 
 
 class Recipients:
-    """
-    The recipients of a broadcast, read from the start in each iteration.
-
-    After a :meth:`survey` each reading is compared with it: a recipient who differs from the survey's at this position
-    is not returned.
-
-    :param source: A path with ``open``, or a list of dicts or numbers.
-    :param to_field: Column of the number.
-    :param columns: Other columns with values for the message.
-    :param shard: The shard, from 0.
-    :param shards: Number of shards, which divide the list by number: a number is in only one of them.
-    :param suppressed: Numbers on the suppression list.
-    :param scope: Of a results file, only recipients who ``failed`` (or were never tried), or are ``unknown``.
-    :param group: Returns the group of a recipient.
-    :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
-        code.
-    :param part: Returns the shard's own rows, in the source's order, from an index; None: the whole source is
-        read.
-    :param marks: Marks recipients who have opted out, in each reading; None: opt-outs are not looked up.
-    """
+    """The recipients of a broadcast, read from the start in each iteration."""
 
     def __init__(
         self,
-        source: Any,
+        source: Any,  # a path with open, or a list of dicts or numbers
         *,
         to_field: str = "to",
-        columns: Collection[str] = (),
-        shard: int = 0,
-        shards: int = 1,
+        columns: Collection[str] = (),  # other columns with values for the message
+        shard: int = 0,  # from 0
+        shards: int = 1,  # they divide the list by number, so a number is in only one of them
         suppressed: Container[str] = (),
-        scope: Scope = "all",
+        scope: Scope = "all",  # of a results file: failed (or never tried), or unknown
         group: Callable[[str], str] | None = None,
-        default_country: str | None = None,
-        part: Callable[[], Iterator[Raw]] | None = None,
+        default_country: str | None = None,  # ISO code, for national numbers; None: they need a country code
+        part: Callable[[], Iterator[Raw]] | None = None,  # the shard's rows, by an index; None: whole source
         marks: Callable[[Iterator[Row]], Iterator[Row]] | None = None,
     ) -> None:
         if not 0 <= shard < shards:
@@ -150,11 +104,7 @@ class Recipients:
         self._marks = marks
 
     def __iter__(self) -> Iterator[Row]:
-        """
-        Yield the recipients in their order.
-
-        :raises SourceChangedError: The source differs from the survey, or can no longer be read.
-        """
+        """Yield the recipients in their order; raises SourceChangedError if the source differs from the survey."""
         if self._surveyed is None:
             yield from self._marked()
             return
@@ -167,6 +117,7 @@ class Recipients:
             if row is None:
                 break
             mark = _mark(mark, self._counting(row))
+            # A recipient who differs from the survey's at this position is not returned.
             if count == len(self._surveyed) or mark != self._surveyed[count]:
                 raise self._changed(row.where, count)
             count += 1
@@ -229,14 +180,10 @@ class Recipients:
         return zlib.crc32(same.encode()) % self._shards
 
     def by_shard(self) -> Iterator[tuple[int, Raw, tuple[str, str] | None]]:
-        """
-        Yield all rows of the source, each with its shard, and its recipient in the report's and in the canonical form.
-
-        :return: The recipient is None if nothing can be sent.
-        :raises PayloadError: The source cannot be read.
-        """
+        """Yield all rows of the source, each with its shard, and its recipient; None: nothing can be sent."""
         for where, columns in self._whole():
             row, same = self._row(0, where, columns)
+            # The recipient is in the report's form and in the canonical one.
             yield self._shard_of(same), (where, columns), None if row.error is not None else (row.to, same)
 
     def _row(self, position: int, where: str, columns: dict[str, Any] | PayloadError) -> tuple[Row, str]:
@@ -259,11 +206,7 @@ class Recipients:
         return Row(position, to, columns, group, skip, None, where, str(given)), same
 
     def survey(self) -> Survey:
-        """
-        Read all recipients once, before anything is sent, and return what was found.
-
-        :raises PayloadError: The source cannot be read, is empty, or has no valid row.
-        """
+        """Read all recipients once, before anything is sent, and return what was found."""
         found, digest, surveyed, mark = Survey(), hashlib.sha256(), array("I"), 0
         malformed = hashlib.sha256()
         for row in self._marked():
@@ -294,16 +237,7 @@ class Recipients:
 
 
 def read_recipients(to: object, *, default_country: str | None = None) -> list[str]:
-    """
-    Check recipients before anything is sent, and return them without duplicates.
-
-    :param to: One number or user ID, or several: a list, or a text that separates them by commas or semicolons, or
-        contains a list as JSON or as Python writes it.
-    :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
-        code.
-    :return: Each once, in the form that reports use: digits, or the ID.
-    :raises PayloadError: There is none, or some are malformed; the error names their places, masked.
-    """
+    """Check recipients before anything is sent, and return them without duplicates, as digits or IDs."""
     if to is None:
         raise PayloadError(
             "is None, so there is nobody to send to",

@@ -27,26 +27,15 @@ _LONGEST = 300
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """
-    The outcome of one recipient.
+    """The outcome of one recipient."""
 
-    :param to: Digits of the number, or the ID; the given text if it is neither.
-    :param status: ``sent`` (accepted by WhatsApp, not yet delivered), ``failed``, ``unknown`` (it left and no answer
-        came back) or ``skipped`` (nothing left).
-    :param sent: What WhatsApp accepted; None for a message of an earlier try whose IDs were not kept.
-    :param error: Why it was not sent.
-    :param reason: Why it was skipped: ``duplicate``, ``suppressed`` or ``stopped`` (the delivery ended before).
-    :param callback_data: The callback data of a message that left, or may have; Meta repeats it in its statuses.
-    :param reached: ``delivered`` or ``read``, if a receipt says so; None: not known.
-    """
-
-    to: str = field(repr=False)
-    status: Status
-    sent: SentMessage | None = None
+    to: str = field(repr=False)  # digits of the number, or the ID; the given text if it is neither
+    status: Status  # sent: accepted by WhatsApp; unknown: it left without an answer; skipped: nothing left
+    sent: SentMessage | None = None  # None for a message of an earlier try whose IDs were not kept
     error: errors.WhatsAppError | None = None
-    reason: str | None = None
-    callback_data: str | None = field(default=None, repr=False)
-    reached: str | None = None
+    reason: str | None = None  # of skipped: duplicate, suppressed or stopped (the delivery ended before)
+    callback_data: str | None = field(default=None, repr=False)  # of a message that left, or may have
+    reached: str | None = None  # delivered or read, if a receipt says so; None: not known
 
     @property
     def again(self) -> bool:
@@ -86,12 +75,7 @@ class Outcome:
 
 
 def from_note(to: str, note: Note) -> Outcome:
-    """
-    Return the outcome that an earlier try has recorded.
-
-    :param to: The recipient.
-    :param note: The ledger's note.
-    """
+    """Return the outcome that an earlier try has recorded."""
     facts = dict(note.facts)
     facts.pop("epoch", None)
     if note.status == "skipped":
@@ -118,15 +102,10 @@ def _short(value: Any) -> Any:
 
 @dataclass(slots=True)
 class Report:
-    """
-    The outcomes of all recipients of a task.
+    """The outcomes of all recipients of a task."""
 
-    :param limit: The most outcomes to keep, of recipients who were not sent to; None: every outcome.
-    :param route: Knows by which endpoint a template's messages were sent; None: there was no choice.
-    """
-
-    limit: int | None = None
-    route: Router | None = None
+    limit: int | None = None  # the most outcomes to keep, of recipients not sent to; None: every outcome
+    route: Router | None = None  # None: there was no choice of endpoint
     _kept: list[tuple[int, Outcome]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -142,12 +121,7 @@ class Report:
         return [outcome for _, outcome in sorted(self._kept, key=itemgetter(0))]
 
     def add(self, outcome: Outcome, position: int) -> None:
-        """
-        Count an outcome.
-
-        :param outcome: One recipient's outcome.
-        :param position: The recipient's position in the source.
-        """
+        """Count an outcome."""
         self.counts[outcome.status] += 1
         if outcome.reason is not None:
             self.reasons[outcome.reason] += 1
@@ -167,11 +141,7 @@ class Report:
         return self.counts.total()
 
     def count(self, status: Status) -> int:
-        """
-        Return the number of recipients with a status.
-
-        :param status: The status.
-        """
+        """Return the number of recipients with a status."""
         return self.counts[status]
 
     def errors(self) -> Iterable[errors.WhatsAppError]:
@@ -186,11 +156,7 @@ class Report:
         return f"{', '.join(counts) or 'none sent'} of {self.total}{f' ({more})' if more else ''}"
 
     def named(self, show: Callable[[str], str]) -> str:
-        """
-        Return who did not get an accepted message, and why; empty, because this report does not know it.
-
-        :param show: Returns a number masked.
-        """
+        """Return who did not get an accepted message, and why; empty, because this report does not know it."""
         return ""
 
     def to_dict(self) -> dict[str, Any]:

@@ -25,22 +25,13 @@ class Source(Protocol):
 
 
 class StoreSource:
-    """
-    The event store as a source.
-
-    :param store: The open store.
-    """
+    """The event store as a source."""
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
 
     def look_up(self, lines: Sequence[Line]) -> list[Receipt | None]:
-        """
-        Return for each line what the receipts say; None: nothing.
-
-        :param lines: Lines of messages that left, or may have left.
-        :raises StoreError: The store cannot be reached, or refuses.
-        """
+        """Return for each line what the receipts say; None: nothing; raises StoreError if the store fails."""
         by_id = receipts_of(self._store, [name for line in lines if (name := id_of(line))])
         places: dict[str, list[int]] = {}
         for line in lines:
@@ -62,22 +53,13 @@ class StoreSource:
 
 
 class HistorySource:
-    """
-    WhatsApp's message history as a source, which is asked for each message by its ID.
-
-    :param status_of: Asks the history about one message.
-    """
+    """WhatsApp's message history as a source, which is asked for each message by its ID."""
 
     def __init__(self, status_of: Callable[[str], Mapping[str, Any]]) -> None:
         self._status_of = status_of
 
     def look_up(self, lines: Sequence[Line]) -> list[Receipt | None]:
-        """
-        Return for each line what the history says; None for a message without an ID.
-
-        :param lines: Lines of messages that left, or may have left.
-        :raises WhatsAppError: The history did not answer, or is closed to this connection.
-        """
+        """Return for each line what the history says; None: the message has no ID, or is not known."""
         return [self._ask(name) if (name := id_of(line)) is not None else None for line in lines]
 
     def _ask(self, message_id: str) -> Receipt | None:

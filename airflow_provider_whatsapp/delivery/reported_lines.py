@@ -23,56 +23,36 @@ _TIMES = ("sent_at", "delivered_at", "read_at", "failed_at")
 
 
 def id_of(line: Line) -> str | None:
-    """
-    Return the ID of a line's message; None: it is not known.
-
-    :param line: The line.
-    """
+    """Return the ID of a line's message; None: it is not known."""
     found = line.get("message_id")
     return found if isinstance(found, str) and found else None
 
 
 def send_of(line: Line) -> tuple[str, int | None] | None:
-    """
-    Return the send and the epoch in which a line's message left; None: it carried the user's own callback data.
-
-    :param line: The line; the epoch is None if an earlier try lost the message's ID.
-    """
+    """Return the send and the epoch in which a line's message left; None: it carried the user's own callback data."""
     found = parse_callback_data(str(line.get("callback_data", "")))
     if found is not None:
         return found[:2] if found[2] == line["n"] else None
     return (
+        # An earlier try lost the message's ID, and with it the epoch.
         (line["send_hash"], None) if line.get("earlier") and isinstance(line.get("send_hash"), str) else None
     )
 
 
 def has_left(line: Line) -> bool:
-    """
-    Return whether a message left, or may have left, so that receipts may be about it.
-
-    :param line: The line.
-    """
+    """Return whether a message left, or may have left, so that receipts may be about it."""
     return line["status"] in (*LEFT, "unknown") or (line["status"] == "failed" and id_of(line) is not None)
 
 
 def reached(line: Line) -> str | None:
-    """
-    Return how far a message has got that has not failed; None: it has failed, or it is unknown whether it left.
-
-    :param line: The line.
-    """
+    """Return how far a message has got; None: it has failed, or it is unknown whether it left."""
     if line["status"] == "sent":
         return "sent" if "sent_at" in line else "accepted"
     return line["status"] if line["status"] in LEFT else None
 
 
 def updated(line: Line, receipt: Receipt) -> Line:
-    """
-    Return a line with what a receipt says about its message, unless the line says as much already.
-
-    :param line: The line.
-    :param receipt: The receipt.
-    """
+    """Return a line with what a receipt says about its message, unless the line says as much already."""
     status = receipt.status
     if status == "failed" and line["status"] == "unknown" and not receipt.verified:
         status = "accepted"  # it certainly left; no signed receipt says that it failed

@@ -39,29 +39,17 @@ _FAMILY = FORMAT.partition("/")[0]
 
 
 def is_marked(line: Any) -> bool:
-    """
-    Return whether this version wrote a line as a result.
-
-    :param line: The line's JSON.
-    """
+    """Return whether this version wrote a line as a result."""
     return has_shape(line) and line.get("format") == FORMAT
 
 
 def is_unmarked(line: Any) -> bool:
-    """
-    Return whether a line looks like a result of version 0.1, which wrote no mark.
-
-    :param line: The line's JSON.
-    """
+    """Return whether a line looks like a result of version 0.1, which wrote no mark."""
     return has_shape(line) and "format" not in line
 
 
 def has_shape(line: Any) -> bool:
-    """
-    Return whether a line has the fields of a result, marked or not.
-
-    :param line: The line's JSON.
-    """
+    """Return whether a line has the fields of a result, marked or not."""
     return (
         isinstance(line, dict)
         and type(line.get("n")) is int
@@ -77,23 +65,14 @@ def has_shape(line: Any) -> bool:
 
 
 def keeps_row(line: dict[str, Any]) -> bool:
-    """
-    Return whether a result keeps the row's values, because a later broadcast may send to this recipient.
-
-    :param line: The result.
-    """
+    """Return whether a result keeps the row's values, because a later broadcast may send to this recipient."""
     return line["status"] in ("failed", "unknown") or line.get("reason") in UNTRIED
 
 
 def marked(line: dict[str, Any], *, keep_sent: bool = False) -> dict[str, Any]:
-    """
-    Return a result with its mark, and without values that are no longer needed.
-
-    :param line: The result, with or without them.
-    :param keep_sent: Also keep the row's values of recipients who were sent to, until a receipt says that the message
-        arrived: it may still fail, and then it has to be sent again.
-    """
+    """Return a result with its mark, and without values that are no longer needed."""
     found = {"format": FORMAT, **line}
+    # Until a receipt says that it arrived, a sent message may still fail, and then it has to be sent again.
     if not keeps_row(line) and not (keep_sent and line["status"] == "sent"):
         found.pop("row", None)
     return found
@@ -103,11 +82,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, default=str, allow_nan=False).enc
 
 
 def dump(line: dict[str, Any]) -> bytes:
-    """
-    Return a result as a line of strict JSON in UTF-8, for any values of its row.
-
-    :param line: The result.
-    """
+    """Return a result as a line of strict JSON in UTF-8, for any values of its row."""
     try:
         return _encode(line).encode() + b"\n"
     except (ValueError, TypeError, RecursionError):  # a lone surrogate, nan, a key that is not a text
@@ -131,16 +106,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 
 def in_scope(rows: Iterator[Raw], source: Any, scope: Scope, to_field: str) -> Iterator[Raw]:
-    """
-    Return the requested rows: from a results file those in the scope, as they were in its source.
-
-    :param rows: All rows of the source.
-    :param source: The source: a path with ``open``, or a list.
-    :param scope: ``all``, or only for a results file ``failed`` or ``unknown``.
-    :param to_field: Column of the recipient.
-    :raises PayloadError: The scope needs a marked results file and the source is not one, or it looks like one and has
-        no mark.
-    """
+    """Return the requested rows: from a results file those in the scope, as they were in its source."""
     first = next(rows, None)
     if first is None:
         return iter(())
@@ -160,14 +126,7 @@ def in_scope(rows: Iterator[Raw], source: Any, scope: Scope, to_field: str) -> I
 
 
 def refuse_unmarked(line: Any, source: Any, *, field: str = "recipients") -> None:
-    """
-    Refuse a file whose first line is a result of another version, and say what to do.
-
-    :param line: The first line's JSON.
-    :param source: The file.
-    :param field: Argument that named the file.
-    :raises PayloadError: The line is such a result.
-    """
+    """Refuse a file whose first line is a result of another version, and say what to do."""
     version = line.get("format", "") if has_shape(line) else None
     if isinstance(version, str) and version.startswith(f"{_FAMILY}/"):
         raise PayloadError(

@@ -37,23 +37,13 @@ class ResultsError(WhatsAppError):
 
 
 def part_name(number: int, run: int, part: int, token: str) -> str:
-    """
-    Return the name of a part, which no other writer uses.
-
-    :param number: Number of the try.
-    :param run: Number of the try's execution; a try has several if it waited for its send hours.
-    :param part: Number of the execution's part.
-    :param token: A text that only this execution has.
-    """
+    """Return the name of a part, which no other writer uses, because only this execution has the token."""
+    # A try has several executions (run) if it waited for its send hours.
     return f"{number:04}-{run:04}-{part:06}-{token}.jsonl"
 
 
 def place_of(name: str) -> tuple[int, int, int] | None:
-    """
-    Return try, execution and number of a part, from its name; also from version 0.1's names. None: it is not a part.
-
-    :param name: Name of the file.
-    """
+    """Return try, execution and number of a part by its name, also by version 0.1's; None: it is not a part."""
     match = _PART.fullmatch(name)
     if match is None:
         return None
@@ -65,27 +55,16 @@ def place_of(name: str) -> tuple[int, int, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """
-    A folder of parts.
-
-    :param folder: The folder.
-    :param parts: Its parts, the newest first.
-    :param resumed: Whether the file beside them is the same task run's; None: version 0.1 did not say.
-    :param total: Number of recipients of the task run; None: version 0.1 did not say.
-    """
+    """A folder of parts."""
 
     folder: Any
-    parts: list[Any] = field(default_factory=list)
-    resumed: bool | None = None
-    total: int | None = None
+    parts: list[Any] = field(default_factory=list)  # the newest first
+    resumed: bool | None = None  # the file beside them is the same task run's; None: version 0.1 did not say
+    total: int | None = None  # recipients of the task run; None: version 0.1 did not say
 
 
 def parts_in(folder: Any) -> list[Any]:
-    """
-    Return the parts in a folder, the newest first.
-
-    :param folder: ``pathlib.Path`` or ``ObjectStoragePath``.
-    """
+    """Return the parts in a folder, the newest first."""
     forget_listing(folder)
     try:
         found = [(place_of(str(part.name)), part) for part in folder.iterdir()]
@@ -96,13 +75,7 @@ def parts_in(folder: Any) -> list[Any]:
 
 
 def left_beside(path: Any, *, but: str | None = None) -> Left | None:
-    """
-    Return the parts beside a results file that are not in it yet; None: there are none.
-
-    :param path: The results file.
-    :param but: Leave out the parts of this task run.
-    :raises ResultsError: There are parts of several task runs.
-    """
+    """Return the parts beside a results file that are not in it yet; None: there are none."""
     path = local_path(path) or path
     pattern = re.compile(re.escape(str(path.name)) + r"\.[0-9a-z]+\.parts")
     forget_listing(path.parent)
@@ -110,7 +83,7 @@ def left_beside(path: Any, *, but: str | None = None) -> Left | None:
         named = {str(each.name): each for each in path.parent.iterdir()}
     except (FileNotFoundError, NotADirectoryError):
         return None
-    own = f"{path.name}.{but}.parts"
+    own = f"{path.name}.{but}.parts"  # parts of this task run are left out
     folders = [folder for name, folder in named.items() if pattern.fullmatch(name) and name != own]
     left = [Left(folder, parts, *_header(parts)) for folder in folders if (parts := parts_in(folder))]
     written = modified(path)
@@ -138,12 +111,7 @@ def _header(parts: list[Any]) -> tuple[bool | None, int | None]:
 
 
 def header(total: int, *, resumed: bool) -> bytes:
-    """
-    Return the first line of a try's first part.
-
-    :param total: Number of recipients of the task run.
-    :param resumed: The file beside the parts is from an earlier try of this task run.
-    """
+    """Return the first line of a try's first part; ``resumed``: an earlier try of the task run wrote the file."""
     return json.dumps({"format": HEADER, "total": total, "resumed": resumed}).encode() + b"\n"
 
 
@@ -153,11 +121,7 @@ def _newest(left: Left) -> float:
 
 
 def modified(path: Any) -> float | None:
-    """
-    Return when a file was written; None: it does not exist, or its store does not say.
-
-    :param path: ``pathlib.Path`` or ``ObjectStoragePath``.
-    """
+    """Return when a file was written, in Unix time; None: it does not exist, or its store does not say."""
     if local_path(path) is not None:
         try:
             return float(local_path(path).lstat().st_mtime)  # type: ignore[union-attr]
@@ -170,14 +134,9 @@ def modified(path: Any) -> float | None:
 
 
 def merged(parts: list[Any], base: Any = None) -> Iterator[bytes]:
-    """
-    Yield the newest line of each recipient; a line with message IDs is preferred to one that only says sent.
-
-    :param parts: The parts, the newest first.
-    :param base: The file that an earlier try of the task run put together, or None.
-    """
+    """Yield the newest line of each recipient; a line with message IDs is preferred to one that only says sent."""
     done, sent = Places(), Places()
-    files = [*parts, *([base] if base is not None else [])]
+    files = [*parts, *([base] if base is not None else [])]  # the newest first; base is an earlier try's file
     any_bare = False
     for file in files:
         for raw, line in _lines(file):
@@ -219,25 +178,15 @@ def _parsed(raw: bytes) -> Any:
 
 
 def open_results(path: Any) -> IO[bytes]:
-    """
-    Open a results file or a part for reading; on a disk, refuse a link, a pipe or a device in its place.
-
-    :param path: ``pathlib.Path``, ``ObjectStoragePath`` or :class:`Unfinished`.
-    :raises OSError: It does not exist, or is not a regular file.
-    """
+    """Open a results file or a part for reading; on a disk, refuse a link, a pipe or a device in its place."""
     local = local_path(path)
     found: IO[bytes] = path.open("rb") if local is None else open_regular(local)
     return found
 
 
 def write_whole(path: Any, lines: Iterator[bytes]) -> int:
-    """
-    Write a results file completely, and return the number of its recipients.
-
-    :param path: Path of the file.
-    :param lines: The lines, which may come from the file that is replaced.
-    :raises OSError: The file cannot be written; the old file stays.
-    """
+    """Write a results file completely, and return the number of its recipients."""
+    # The lines may come from the old file, which stays if the new one cannot be written.
     count = 0
     with contextlib.ExitStack() as stack:
         local = local_path(path)
@@ -258,15 +207,10 @@ def write_whole(path: Any, lines: Iterator[bytes]) -> int:
 
 
 class Unfinished:
-    """
-    A results file together with the parts beside it, to be read as one file.
-
-    :param path: The results file, which may not exist.
-    :param left: The parts.
-    """
+    """A results file together with the parts beside it, to be read as one file."""
 
     def __init__(self, path: Any, left: Left) -> None:
-        self._path = path
+        self._path = path  # it may not exist
         self._left = left
         self.name = str(path.name)
 
@@ -274,11 +218,7 @@ class Unfinished:
         return str(self._path)
 
     def open(self, mode: str) -> IO[bytes]:
-        """
-        Open the lines of all files as one file.
-
-        :param mode: As for a path; the file is read as bytes in any case.
-        """
+        """Open the lines of all files as one file, as bytes in any mode."""
         whole = tempfile.TemporaryFile()  # noqa: SIM115  # the reader closes it
         try:
             whole.writelines(merged(self._left.parts, base_of(self._path, self._left)))
@@ -290,13 +230,8 @@ class Unfinished:
 
 
 def with_parts(path: Any, *, but: str | None = None) -> Any:
-    """
-    Return a results file as it has to be read: with the parts that a killed task left beside it, if there are any.
-
-    :param path: ``ObjectStoragePath`` or ``pathlib.Path``.
-    :param but: Leave out the parts of this task run, which writes to the file that it reads.
-    :raises ResultsError: It is unclear which parts belong together, or they cannot be read.
-    """
+    """Return a results file as it has to be read: with the parts that a killed task left beside it, if any."""
+    # The task run ``but`` writes to the file that it reads, so its parts are left out.
     try:
         left = left_beside(path, but=but)
         if left is None:
@@ -314,12 +249,7 @@ def with_parts(path: Any, *, but: str | None = None) -> Any:
 
 
 def said_of(count: int, total: int | None) -> str:
-    """
-    Return in a sentence how complete the parts are.
-
-    :param count: Number of recipients with an outcome.
-    :param total: Number of all recipients; None: not known.
-    """
+    """Return in a sentence how complete the parts are."""
     if total is None:
         return f"They name {count} recipients; recipients without an outcome are not among them."
     if count >= total:
@@ -332,13 +262,7 @@ def said_of(count: int, total: int | None) -> str:
 
 
 def base_of(path: Any, left: Left) -> Any:
-    """
-    Return the file that the parts continue; None: the parts stand alone.
-
-    :param path: The results file.
-    :param left: The parts.
-    :raises ResultsError: It is unclear whether they continue the file.
-    """
+    """Return the file that the parts continue; None: the parts stand alone."""
     path = local_path(path) or path
     if left.resumed is False or not path.exists():
         return None

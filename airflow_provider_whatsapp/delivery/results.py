@@ -53,31 +53,19 @@ KEPT = 2 * PART
 
 
 class Results:
-    """
-    The file of one task's outcomes.
-
-    :param path: ``ObjectStoragePath`` or ``pathlib.Path`` of the file.
-    :param key: Distinguishes this task run from others that write to the same path.
-    :param number: Number of the try.
-    :param total: Number of recipients of the task run.
-    :param resumed: The file at ``path`` is from an earlier try of this task run.
-    :param send_hash: The hash at the start of the messages' callback data; None: they carry the user's own data.
-    :param keep_sent: Keep the values of recipients who were sent to, until a delivery report says that the message
-        arrived.
-    :param dag_id: The DAG, which each line names: Airflow's tab shows it to people who may see the DAG; None: no DAG.
-    """
+    """The file of one task's outcomes."""
 
     def __init__(
         self,
-        path: Any,
+        path: Any,  # ObjectStoragePath or pathlib.Path
         *,
-        key: str,
-        number: int,
-        total: int = 0,
-        resumed: bool = False,
-        send_hash: str | None = None,
-        keep_sent: bool = False,
-        dag_id: str | None = None,
+        key: str,  # distinguishes this task run from others that write to the same path
+        number: int,  # of the try
+        total: int = 0,  # recipients of the task run
+        resumed: bool = False,  # the file at path is from an earlier try of this task run
+        send_hash: str | None = None,  # starts the messages' callback data; None: they carry the user's own
+        keep_sent: bool = False,  # keep sent recipients' values until a receipt says that the message arrived
+        dag_id: str | None = None,  # each line names it: Airflow's tab shows it to people who may see the DAG
     ) -> None:
         local = local_path(path)
         self._local = local is not None
@@ -102,12 +90,7 @@ class Results:
         """Called once when an outcome cannot be written, to end the delivery."""
 
     def begin(self, *, start_over: bool) -> None:
-        """
-        Create the first part, so that a path that cannot be written is known before anything is sent.
-
-        :param start_over: Delete what earlier tries have left: the task sends to everybody again.
-        :raises ResultsError: The part cannot be written.
-        """
+        """Create the first part, so that a path that cannot be written is known before anything is sent."""
         try:
             earlier = parts_in(self._folder)
             if start_over:
@@ -121,13 +104,7 @@ class Results:
             raise self._failed(error, "Nothing was sent.") from error
 
     def take(self, row: Row, outcome: Outcome, message: dict[str, Any] | None = None) -> None:
-        """
-        Add an outcome. If it cannot be written, ``failure`` says why and ``on_failure`` is called.
-
-        :param row: The recipient.
-        :param outcome: The recipient's outcome.
-        :param message: The message that a dry run would have sent.
-        """
+        """Add an outcome. If it cannot be written, ``failure`` says why and ``on_failure`` is called."""
         line = {"n": row.position, **outcome.to_dict(), "given": row.given, "where": row.where}
         if outcome.status == "sent" and outcome.sent is None:
             line["earlier"] = True
@@ -137,7 +114,7 @@ class Results:
             line["callback_data"] = outcome.callback_data
         if keeps_row(line) or (self._keep_sent and line["status"] == "sent"):
             line["row"] = dict(row.values)
-        if message is not None:
+        if message is not None:  # a dry run would have sent it
             line["message"] = message
         if self._dag_id is not None:
             line["dag_id"] = self._dag_id
@@ -204,11 +181,7 @@ class Results:
         return name
 
     def finish(self) -> int:
-        """
-        Put the parts together at the path, and return how many recipients are in the file.
-
-        :raises ResultsError: The file cannot be written; the parts stay.
-        """
+        """Put the parts together at the path, and return the number of recipients; if that fails, the parts stay."""
         self.flush()
         if self._handle is not None:
             handle, self._handle = self._handle, None
@@ -248,17 +221,7 @@ class Results:
 
 
 def assemble(path: Any) -> str:
-    """
-    Put a results file together from the parts that a killed task left; mark a file of version 0.1.
-
-    The parts stay, because the task may be retried.
-
-    :param path: ``ObjectStoragePath`` or ``pathlib.Path`` of the file.
-    :return: What was done, as a sentence.
-    :raises PayloadError: The file is not a results file; it is not changed.
-    :raises ResultsError: It is unclear which parts belong together.
-    :raises OSError: A file cannot be read or written.
-    """
+    """Put a results file together from a killed task's parts, or mark one of version 0.1; return what was done."""
     path = local_path(path) or path
     left = left_beside(path)
     if left is None:

@@ -67,35 +67,21 @@ _STATES: dict[str, tuple[State, State]] = {
 
 
 def cause_of(*, cleared: bool, resend_on_clear: bool) -> Cause:
-    """
-    Return why there is another try.
-
-    :param cleared: The task was cleared; False: Airflow retries it.
-    :param resend_on_clear: The operator's argument.
-    """
+    """Return why there is another try."""
     if not cleared:
         return "retry"
     return "resend" if resend_on_clear else "clear"
 
 
 def state_of(known: Known) -> State:
-    """
-    Return a recipient's state.
-
-    :param known: The ledger's answer for the recipient.
-    """
+    """Return a recipient's state, from the ledger's answer."""
     if known is None or known == "sent":
         return known or "new"
     return _STATES[known.status][known.again]
 
 
 def sendable(begin: Begin, on_unknown: OnUnknown) -> frozenset[State]:
-    """
-    Return the states in which a recipient is sent to.
-
-    :param begin: How the try begins.
-    :param on_unknown: The operator's argument.
-    """
+    """Return the states in which a recipient is sent to."""
     # A try that starts over finds only its own notes, and never repeats what it has sent itself.
     column: Literal["retry", "clear"] = "clear" if begin == "cleared" else "retry"
     wanted = {"send"} | ({"on_unknown"} if on_unknown == "resend" else set())
@@ -103,34 +89,17 @@ def sendable(begin: Begin, on_unknown: OnUnknown) -> frozenset[State]:
 
 
 def sends_late_failures(begin: Begin) -> bool:
-    """
-    Return whether a try sends again messages that WhatsApp accepted and could not deliver.
-
-    :param begin: How the try begins.
-    """
+    """Return whether a try sends again messages that WhatsApp accepted and could not deliver."""
     return begin not in STARTS_OVER and "permanent" in sendable(begin, "report")
 
 
 def proven(status: str, *, signed: bool, accepted: bool) -> State | None:
-    """
-    Return the state that a receipt proves for its message; None: it proves nothing.
-
-    :param status: The receipt's status.
-    :param signed: Its signature was checked.
-    :param accepted: Another receipt says that WhatsApp sent the message before.
-    """
+    """Return the state that a receipt proves for its message; None: it proves nothing."""
     found = EVIDENCE["failed" if status == "failed" else "accepted"]["signed" if signed else "unsigned"]
-    return "sent" if found is None and accepted else found
+    return "sent" if found is None and accepted else found  # accepted: another receipt says it was sent
 
 
 def can_retry_help(*, retryable: int, unknown: int, on_unknown: OnUnknown, has_receipts: bool) -> bool:
-    """
-    Return whether another try could end better than this one.
-
-    :param retryable: Number of recipients who certainly got nothing, and for whom a retry may help.
-    :param unknown: Number of unknown messages.
-    :param on_unknown: The operator's argument.
-    :param has_receipts: Receipts may give the outcome of unknown messages.
-    """
-    ends_doubt = has_receipts or "unknown" in sendable("again", on_unknown)
+    """Return whether another try could end better than this one."""
+    ends_doubt = has_receipts or "unknown" in sendable("again", on_unknown)  # receipts may give the outcome
     return retryable > 0 or (unknown > 0 and ends_doubt)

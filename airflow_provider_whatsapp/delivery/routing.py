@@ -38,16 +38,8 @@ messages" and "Route template messages by category"). 134101, a template that is
 
 
 def choose_endpoint(mode: Mode, approved: Approved | None, status: MarketingStatus | None) -> Endpoint:
-    """
-    Return the endpoint for a template's messages.
-
-    :param mode: ``auto``: by the template's category; ``cloud_api``: ``/messages``; ``strict``:
-        ``/marketing_messages``.
-    :param approved: The template in the account; None: it was not looked up, so its category is not known.
-    :param status: The account's status; None: not read, or not needed.
-    :raises PayloadError: ``strict`` is given, and the endpoint would certainly refuse every message.
-    """
-    category = approved.known_category if approved is not None else None
+    """Return the endpoint for a template's messages; raises PayloadError if ``strict`` would refuse every message."""
+    category = approved.known_category if approved is not None else None  # None: it is not known
     if mode == "strict":
         if category not in (None, MARKETING):
             raise _strict(f"accepts only templates of the category MARKETING, and this one is {category}")
@@ -70,16 +62,7 @@ def _strict(problem: str) -> PayloadError:
 
 
 class Router:
-    """
-    Sends a template's messages through the right endpoint; safe to use from many threads.
-
-    :param send: Sends to a recipient, with ``marketing=`` for the Marketing Messages API.
-    :param mode: As for :func:`choose_endpoint`.
-    :param endpoint: Result of :func:`choose_endpoint`.
-    :param category: The template's category, if it is known.
-    :param activity_sharing: ``message_activity_sharing``; None: as the account is set.
-    :param permit: Waits for the rate limit before the second request of a refused message; None: ``send`` does.
-    """
+    """Sends a template's messages through the right endpoint; safe to use from many threads."""
 
     def __init__(
         self,
@@ -88,7 +71,7 @@ class Router:
         mode: Mode = "auto",
         endpoint: Endpoint = "messages",
         category: str | None = None,
-        activity_sharing: bool | None = None,
+        activity_sharing: bool | None = None,  # message_activity_sharing; None: as the account is set
         permit: Callable[[threading.Event], Any] | None = None,
     ) -> None:
         self._send = send
@@ -96,7 +79,7 @@ class Router:
         self._endpoint = endpoint
         self._category = category
         self._marketing = Marketing(strict=mode == "strict", activity_sharing=activity_sharing)
-        self._permit = permit
+        self._permit = permit  # waits for the rate limit before a second request; None: send does
         self._lock = threading.Lock()
         self._endpoints: Counter[str] = Counter()
         self._rerouted: Counter[int | None] = Counter()
@@ -107,14 +90,7 @@ class Router:
         return self._endpoint
 
     def __call__(self, to: str, message: Any, **options: Any) -> SentMessage:
-        """
-        Send to one recipient, through the other endpoint if the first one says that it is the right one.
-
-        :param to: The recipient.
-        :param message: A template.
-        :param options: Further arguments of ``send``.
-        :raises WhatsAppError: The message was not sent, or its outcome is unknown.
-        """
+        """Send to one recipient, through the other endpoint if the first one says that it is the right one."""
         endpoint = self._endpoint
         try:
             sent = self._by(endpoint, to, message, options)

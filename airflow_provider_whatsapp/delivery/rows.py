@@ -47,15 +47,9 @@ _LEFT_OUT = "(left out: no value that can be written down)"
 def read_rows(
     source: Any, *, value_field: str, needed: Iterable[str] = (), field: str = "recipients"
 ) -> Iterator[Raw]:
-    """
-    Yield the rows of a source, one at a time.
-
-    :param source: A path with ``open`` (``pathlib.Path``, ``ObjectStoragePath``), or a list of dicts or plain values.
-    :param needed: Columns that a CSV file must have, and that no row may name twice.
-    :param value_field: Column for the plain values of a list, which are recipients.
-    :param field: Argument that gave the source.
-    :raises PayloadError: The file is missing or unreadable, or lacks a column; the error names file and line.
-    """
+    """Yield the rows of a source, one at a time; raises PayloadError if it is unreadable or lacks a column."""
+    # A source is a path with ``open``, or a list of dicts or of plain values, which get the column value_field. A CSV
+    # file must have the needed columns, and no row may name one of them twice.
     needed = frozenset(needed)
     if hasattr(source, "open"):
         with open_text(source, field=field) as text:
@@ -68,11 +62,7 @@ def read_rows(
 
 
 def is_json(text: io.TextIOWrapper) -> tuple[bool | None, Iterator[str]]:
-    """
-    Return whether a file contains JSON (None: it is empty), and its lines.
-
-    :param text: The file, at its beginning.
-    """
+    """Return whether a file contains JSON (None: it is empty), and its lines."""
     blank: list[str] = []
     for line in text:
         blank.append(line)
@@ -117,15 +107,7 @@ def _csv_rows(
 
 
 def check_once(names: Collection[str], needed: Collection[str], where: str, field: str) -> None:
-    """
-    Refuse a header that names a needed column twice, because it is unclear which one is meant.
-
-    :param names: The header's names.
-    :param needed: The needed names.
-    :param where: Place of the header.
-    :param field: Argument that gave the file.
-    :raises PayloadError: A needed name occurs twice.
-    """
+    """Refuse a header that names a needed column twice, because it is unclear which one is meant."""
     twice = sorted(name for name in needed if list(names).count(name) > 1)
     if twice:
         raise PayloadError(
@@ -136,11 +118,7 @@ def check_once(names: Collection[str], needed: Collection[str], where: str, fiel
 
 
 def simple(name: str) -> str:
-    """
-    Return a column's name in a form for comparison with the usual names.
-
-    :param name: The name.
-    """
+    """Return a column's name in a form for comparison with the usual names."""
     return re.sub(r"[\W_]+", "", name).lower()
 
 
@@ -159,23 +137,13 @@ def _hint(names: Collection[str], missing: Collection[str]) -> str:
 def json_rows(
     lines: Iterator[str],
     name: str,
-    needed: frozenset[str],
-    value_field: str,
+    needed: frozenset[str],  # columns that no row may name twice
+    value_field: str,  # column for plain values in an array
     field: str,
     *,
-    every_name_once: bool = False,
+    every_name_once: bool = False,  # no row may name any column twice
 ) -> Iterator[Raw]:
-    """
-    Yield the rows of JSON lines, or of one JSON array.
-
-    :param lines: The file's lines.
-    :param name: The file's name.
-    :param needed: Columns that no row may name twice.
-    :param value_field: Column for plain values in an array.
-    :param field: Argument that gave the file.
-    :param every_name_once: No row may name any column twice.
-    :raises PayloadError: An array is broken.
-    """
+    """Yield the rows of JSON lines, or of one JSON array; raises PayloadError if an array is broken."""
     pairs, begun = _unique(None if every_name_once else needed), False
     for number, line in enumerate(lines, 1):
         where = f"{name}:{number}"

@@ -12,28 +12,16 @@ AWAY = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """
-    How to deliver.
-
-    :param on_unknown: What to do with recipients whose answer an earlier try lost.
-    :param begin: How the try begins, as the ledger returns it.
-    :param varied: The messages differ from recipient to recipient.
-    :param threads: Number of parallel requests.
-    :param rate: Messages per second that the account allows; 0: no limit.
-    :param run: Number of failures in a row that ends the delivery, if they have the same cause and it is not the
-        recipient.
-    :param away: Seconds for which answers wait for a ledger that cannot be written.
-    :param recall: Send nothing, and only report what the ledger knows of everybody.
-    """
+    """How to deliver."""
 
     on_unknown: OnUnknown = "report"
     begin: Begin = "again"
-    varied: bool = False
+    varied: bool = False  # the messages differ from recipient to recipient
     threads: int = 8
-    rate: float = 0.0
-    run: int = 5
-    away: float = AWAY
-    recall: bool = False
+    rate: float = 0.0  # messages per second that the account allows; 0: no limit
+    run: int = 5  # failures in a row that end the delivery, if they have one cause that is not the recipient
+    away: float = AWAY  # seconds for which answers wait for a ledger that cannot be written
+    recall: bool = False  # send nothing, and only report what the ledger knows of everybody
 
     @property
     def sendable(self) -> frozenset[State]:

@@ -49,19 +49,12 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """
-    The head of an index.
+    """The head of an index."""
 
-    :param digest: SHA-256 of the list's bytes.
-    :param stamp: Identifies the state of the list's file without reading it; None: its store has no such value.
-    :param parts: SHA-256 of each shard's part.
-    :param countries: Recipients by country, each once, including suppressed ones.
-    """
-
-    digest: str
-    stamp: list[Any] | None
-    parts: list[str]
-    countries: dict[str, int] = field(default_factory=dict)
+    digest: str  # SHA-256 of the list's bytes
+    stamp: list[Any] | None  # changes when the list's file is written; None: its store has no such value
+    parts: list[str]  # SHA-256 of each shard's part
+    countries: dict[str, int] = field(default_factory=dict)  # recipients, each once, also suppressed ones
 
     def to_bytes(self) -> bytes:
         """Return the head as bytes, as it is written."""
@@ -70,13 +63,7 @@ class Head:
 
     @classmethod
     def parse(cls, content: bytes, shards: int) -> Head:
-        """
-        Return a head from a file's content.
-
-        :param content: Bytes of the file.
-        :param shards: Number of parts that it has to name.
-        :raises ValueError: It is not a head of this version.
-        """
+        """Return a head from a file's content; raises ValueError if it is not one of this version."""
         try:
             match json.loads(content):
                 case {
@@ -107,49 +94,27 @@ class Head:
 
 
 class ShardIndex:
-    """
-    The index of one list, for one run and one way to read the list.
-
-    :param folder: ``pathlib.Path`` or ``ObjectStoragePath``; it may not exist yet.
-    :param source: The list: a path with ``open``.
-    :param shards: Number of shards.
-    :param options: How :class:`Recipients` reads the list: ``to_field``, ``columns``, ``scope``, ``default_country``.
-    """
+    """The index of one list, for one run and one way to read the list."""
 
     def __init__(self, folder: Any, source: Any, *, shards: int, **options: Any) -> None:
         self._local = local_path(folder)
-        self.folder = folder if self._local is None else self._local
+        self.folder = folder if self._local is None else self._local  # it may not exist yet
         self.source = source
         self.shards = shards
-        self.options = options
+        self.options = options  # of Recipients: to_field, columns, scope, default_country
 
     def load(self, name: str = HEAD) -> Head | None:
-        """
-        Return the index's head, or the head by which the first shard began to send; None: there is none.
-
-        :param name: ``HEAD`` or ``BEGUN``.
-        :raises ValueError: The file is not a head of this version.
-        :raises OSError: The file cannot be read.
-        """
-        content = self.read(name)
+        """Return the head of the index, or that by which the first shard began to send; None: there is none."""
+        content = self.read(name)  # HEAD or BEGUN
         return None if content is None else Head.parse(content, self.shards)
 
     def is_of_list(self, head: Head) -> bool:
-        """
-        Return whether an index is of the list in its present state.
-
-        :param head: Head of the index.
-        """
+        """Return whether an index is of the list in its present state."""
         now = stamp(self.source)
         return (now is not None and now == head.stamp) or digest_of(self.source) == head.digest
 
     def has_part(self, head: Head, shard: int) -> bool:
-        """
-        Return whether a shard's part exists, as the head says.
-
-        :param head: Head of the index.
-        :param shard: The shard.
-        """
+        """Return whether a shard's part exists, as the head says."""
         try:
             with self._open(self._part(head, shard)) as file:
                 return digest_of_rest(file) == head.parts[shard]
@@ -157,28 +122,14 @@ class ShardIndex:
             return False
 
     def rows(self, head: Head, shard: int) -> Iterator[Raw]:
-        """
-        Yield a shard's rows as they are in the list.
-
-        :param head: Head of the index.
-        :param shard: The shard.
-        :raises ValueError: The part is damaged.
-        :raises OSError: The part cannot be read.
-        """
+        """Yield a shard's rows as they are in the list; raises ValueError if the part is damaged."""
         with self._open(self._part(head, shard)) as file:
             for line in iter(file.readline, b""):  # Airflow 3.1.0's files in object stores are not iterable
                 where, columns, *error = json.loads(line)
                 yield where, columns if columns is not None else _error(*error)
 
     def build(self, beat: Callable[[], None]) -> Head:
-        """
-        Divide the list, and return the head, which is written after all parts.
-
-        :param beat: Called repeatedly during the work.
-        :raises PayloadError: The list cannot be read.
-        :raises SourceChangedError: The list was changed while it was read; a retry may help.
-        :raises OSError: The index cannot be written.
-        """
+        """Divide the list, calling ``beat`` repeatedly; return the head, which is written after all parts."""
         before, source = stamp(self.source), Watched(self.source)
         with tempfile.TemporaryFile() as spool:
             blocks, countries = self._divide(source, spool, beat)
@@ -238,23 +189,12 @@ class ShardIndex:
         return found.hexdigest()
 
     def begin(self, head: Head, *, fresh: bool = False) -> None:
-        """
-        Record that somebody is about to send by this index, so the list must not change any more.
-
-        :param head: Head of the index.
-        :param fresh: Everybody is sent to again, so an earlier record no longer counts.
-        :raises OSError: The record cannot be written.
-        """
-        if fresh or self.read(BEGUN) is None:
+        """Record that somebody is about to send by this index, so the list must not change any more."""
+        if fresh or self.read(BEGUN) is None:  # fresh: all are sent to again, so no earlier record counts
             self.write(BEGUN, head.to_bytes())
 
     def clean(self, shard: int) -> None:
-        """
-        Delete a shard's part, and with the last part everything else.
-
-        :param shard: The shard, which no longer needs its part.
-        :raises OSError: A file cannot be deleted.
-        """
+        """Delete a shard's part, and with the last part everything else."""
         for name in self._names():
             if name.endswith(f"-{shard}.jsonl"):
                 self.delete(name)
@@ -270,13 +210,7 @@ class ShardIndex:
                 self._local.rmdir()
 
     def read(self, name: str) -> bytes | None:
-        """
-        Return a small file of the folder; None: it does not exist.
-
-        :param name: Name of the file.
-        :raises OSError: The file cannot be read.
-        :raises ValueError: The file is too long.
-        """
+        """Return a small file of the folder; None: it does not exist."""
         try:
             with self._open(self.folder / name) as file:
                 content: bytes = file.read(LARGEST_HEAD + 1)
@@ -288,23 +222,12 @@ class ShardIndex:
         return content
 
     def write(self, name: str, content: bytes) -> None:
-        """
-        Write a small file of the folder completely.
-
-        :param name: Name of the file.
-        :param content: The whole content.
-        :raises OSError: The file cannot be written.
-        """
+        """Write a small file of the folder completely."""
         with self._writing(self.folder / name) as file:
             file.write(content)
 
     def delete(self, name: str) -> None:
-        """
-        Delete a small file of the folder if it exists.
-
-        :param name: Name of the file.
-        :raises OSError: The file cannot be deleted.
-        """
+        """Delete a small file of the folder if it exists."""
         with contextlib.suppress(FileNotFoundError):
             (self.folder / name).unlink()
 

@@ -28,16 +28,7 @@ STALE = 60.0
 
 
 class SharedSurvey:
-    """
-    The survey of one shard.
-
-    Claims prevent two shards from doing the same work; the index is right even without them, because both would write
-    the same files.
-
-    :param index: The index that the survey makes.
-    :param sleep: Waits for a number of seconds.
-    :param clock: Returns monotonic seconds.
-    """
+    """The survey of one shard."""
 
     def __init__(
         self,
@@ -58,18 +49,11 @@ class SharedSurvey:
         return self._index.read(CLAIM) is not None
 
     def head(self, *, instead_of: Head | None = None) -> Head:
-        """
-        Return the head of the index: another shard's, or this one's own if no other shard makes it.
-
-        :param instead_of: The head of an index of another list, which this index replaces.
-        :raises ValueError: The folder's content is not an index of this version.
-        :raises PayloadError: The list cannot be read.
-        :raises SourceChangedError: The list was changed while it was read.
-        :raises OSError: The index cannot be read or written.
-        """
+        """Return the head of the index: another shard's, or this one's own if no other shard makes it."""
         last, since = self._index.read(CLAIM), self._clock()
         if last is not None:
             logger.info("Another shard divides the list of recipients; this one waits for it.")
+        # An index whose head is ``instead_of`` is of another list, and is replaced.
         while (head := self._index.load()) is None or head == instead_of:
             claim = self._index.read(CLAIM)
             if claim != last:
@@ -79,6 +63,8 @@ class SharedSurvey:
             self._sleep(POLL)
         return head
 
+    # Claims prevent two shards from doing the same work; the index is right even without them, because both would
+    # write the same files.
     def _take(self) -> bool:
         self._claim()
         self._sleep(SETTLE)

@@ -59,20 +59,11 @@ class MemoryStore:
         self._values: dict[str, str] = {}
 
     def get(self, key: str) -> Any:
-        """
-        Return the value; None: there is none.
-
-        :param key: Name of the value.
-        """
+        """Return the value; None: there is none."""
         return json.loads(self._values.get(key, "null"))
 
     def set(self, key: str, value: Any) -> None:
-        """
-        Write the value.
-
-        :param key: Name of the value.
-        :param value: JSON primitives.
-        """
+        """Write the value."""
         self._values[key] = json.dumps(value)
 
 
@@ -90,14 +81,7 @@ class Mark(Protocol):
 
 
 class MarkedMemory(MemoryStore):
-    """
-    Memory, and a mark that outlives it and says that a try has begun to send and has not succeeded.
-
-    To whom that try has sent is lost with its process, so a later try that finds the mark sends nothing.
-
-    :param mark: Where the mark is stored.
-    :param task: DAG, run, task and map index.
-    """
+    """Memory, and a mark that outlives it and says that a try has begun to send and has not succeeded."""
 
     def __init__(self, mark: Mark, task: Sequence[str]) -> None:
         super().__init__()
@@ -109,22 +93,15 @@ class MarkedMemory(MemoryStore):
         self.name = f"the mark in Airflow's Variable {self.key}"
 
     def admit(self, number: int, max_tries: int, *, resend_on_clear: bool) -> bool:
-        """
-        Refuse a try if an earlier one has left its mark.
-
-        :param number: Number of the try, from 1.
-        :param max_tries: Airflow's number of retries, which a clear raises.
-        :param resend_on_clear: After a clear everybody is sent to again.
-        :return: The mark exists, and everybody is to be sent to again.
-        :raises LedgerError: An earlier try has begun to send, and nobody knows to whom.
-        """
+        """Refuse a try if an earlier one has left its mark; return True if all are sent to again despite it."""
         self._this = {"try_number": number, "max_tries": max_tries}
         if number == 1:
             return False
+        # To whom that try has sent is lost with its process, so a later try that finds the mark sends nothing.
         found = attempt(lambda: self._mark.get(self.key, None), f"{self.name} could not be read")
         if found is None:
             return False
-        cleared = f'"max_tries": {max_tries}}}' not in str(found)
+        cleared = f'"max_tries": {max_tries}}}' not in str(found)  # a clear raises max_tries
         if BEGINS["mark"][cause_of(cleared=cleared, resend_on_clear=resend_on_clear)] != "refuse":
             return True
         # If a clear sends again anyway, the task may not accept the argument at all: a question does not.
@@ -138,13 +115,7 @@ class MarkedMemory(MemoryStore):
         )
 
     def set(self, key: str, value: Any) -> None:
-        """
-        Write the value; the first claim sets the mark, and the task's success removes it.
-
-        :param key: Name of the value.
-        :param value: JSON primitives.
-        :raises OSError: The mark does not exist after it was written.
-        """
+        """Write the value; the first claim sets the mark, and the task's success removes it."""
         super().set(key, value)
         if key != "head":
             return
@@ -167,13 +138,7 @@ class MarkedMemory(MemoryStore):
 
 
 class StateStore:
-    """
-    Airflow's task state store (3.3+), which outlives retries and clears of the task.
-
-    A try that Airflow has given up can no longer write to it, so two tries never share a ledger.
-
-    :param accessor: ``context["task_state_store"]``.
-    """
+    """Airflow's task state store (3.3+), which outlives retries and clears of the task."""
 
     name = "Airflow's task state store"
     durable = True
@@ -181,24 +146,15 @@ class StateStore:
     prefix: ClassVar[str] = "whatsapp/"
 
     def __init__(self, accessor: Any) -> None:
-        self._accessor = accessor
+        self._accessor = accessor  # task_state_store in the task's context
         self._supervisor = os.getppid()
 
     def get(self, key: str) -> Any:
-        """
-        Return the value; None: there is none.
-
-        :param key: Name of the value.
-        """
+        """Return the value; None: there is none."""
         return self._accessor.get(self.prefix + key)
 
     def set(self, key: str, value: Any) -> None:
-        """
-        Write the value.
-
-        :param key: Name of the value.
-        :param value: JSON primitives.
-        """
+        """Write the value."""
         try:
             self._accessor.set(self.prefix + key, value, retention=RETENTION)
         except Exception as error:
@@ -217,14 +173,7 @@ class StateStore:
 
 
 class FileStore:
-    """
-    One small file per value in a folder, written completely: on a disk by renaming, in a bucket by one upload.
-
-    Nothing is ever appended, because object stores cannot append.
-
-    :param folder: ``pathlib.Path``, or an ``ObjectStoragePath``.
-    :param parts: Names of the folders below it that belong to only one task's ledger.
-    """
+    """One small file per value in a folder, written completely: on a disk by renaming, in a bucket by one upload."""
 
     durable = True
     exclusive = False
@@ -232,16 +181,12 @@ class FileStore:
     def __init__(self, folder: Any, *parts: str) -> None:
         self._local = local_path(folder)
         self._folder = self._local if self._local is not None else folder
-        for part in parts:
+        for part in parts:  # folders that belong to only one task's ledger
             self._folder = self._folder / _folder_name(part)
         self.name = f"the ledger in {self._folder}"
 
     def get(self, key: str) -> Any:
-        """
-        Return the value; None: there is none.
-
-        :param key: Name of the value.
-        """
+        """Return the value; None: there is none."""
         forget_listing(self._folder)
         try:
             content = (self._folder / self._file(key)).read_bytes()
@@ -250,12 +195,8 @@ class FileStore:
         return json.loads(content)
 
     def set(self, key: str, value: Any) -> None:
-        """
-        Write the value.
-
-        :param key: Name of the value.
-        :param value: JSON primitives.
-        """
+        """Write the value."""
+        # Nothing is ever appended, because object stores cannot append.
         content = json.dumps(value, separators=(",", ":")).encode()
         path = self._folder / self._file(key)
         if self._local is None:
@@ -287,11 +228,7 @@ def _folder_name(part: str) -> str:
 
 
 def local_path(path: Any) -> Path | None:
-    """
-    Return the path of a local file as ``pathlib.Path``; None: the file is not on a local disk.
-
-    :param path: ``pathlib.Path`` or ``ObjectStoragePath``.
-    """
+    """Return the path of a local file as ``pathlib.Path``; None: the file is not on a local disk."""
     if isinstance(path, str):
         return Path(path)
     # Checked first: with older libraries, as in Airflow 3.1, the path of an object store is a pathlib.Path too.
@@ -302,23 +239,14 @@ def local_path(path: Any) -> Path | None:
 
 
 def forget_listing(path: Any) -> None:
-    """
-    Drop a file system's cached listings of an object store, which may be older than the last try.
-
-    :param path: ``pathlib.Path`` or ``ObjectStoragePath``.
-    """
+    """Drop a file system's cached listings of an object store, which may be older than the last try."""
     system = getattr(path, "fs", None)
     if system is not None and hasattr(system, "invalidate_cache"):
         system.invalidate_cache()
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """
-    Write a local file so that after a crash, or with two writers, it has either the old content or the new, complete.
-
-    :param path: The file, in an existing folder.
-    :param content: The whole content.
-    """
+    """Write a local file so that a crash or a second writer leaves either the old content or the new, complete."""
     with replacing(path, mode=0o666) as file:
         file.write(content)
 
@@ -333,14 +261,8 @@ def _make_folder(folder: Path) -> None:
 
 
 def attempt(action: Callable[[], Any], what: str, pauses: Sequence[float] = PAUSES) -> Any:
-    """
-    Call a function that uses a store, again after short pauses if it fails, and return its result.
-
-    :param action: The function, whose repetition must not change the result.
-    :param what: What failed, for the error: ``"Airflow's task state store could not be written"``.
-    :param pauses: Seconds to wait before each further try.
-    :raises LedgerError: Every try failed.
-    """
+    """Call a function that uses a store, again after pauses (in seconds) if it fails, and return its result."""
+    # A repetition of the action must not change the result.
     for pause in (*pauses, None):
         try:
             return action()

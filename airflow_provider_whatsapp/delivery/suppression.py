@@ -25,11 +25,7 @@ _STOPPED = "Nothing was sent."
 
 
 def is_path(text: str) -> bool:
-    """
-    Return whether a text names a file rather than containing the numbers.
-
-    :param text: The suppression list, as the argument gives it.
-    """
+    """Return whether a text names a file rather than containing the numbers."""
     text = text.strip()
     if is_user_id(text) or like_a_recipient(text) or len(text) > 4096 or "\n" in text:
         return False
@@ -37,13 +33,7 @@ def is_path(text: str) -> bool:
 
 
 def listed(text: str, *, field: str) -> Any:
-    """
-    Return the list in a text, as JSON or as Python writes it: Jinja renders a list in an XCom like this.
-
-    :param text: A text that begins with ``[``.
-    :param field: Argument that gave it.
-    :raises PayloadError: It is not a list.
-    """
+    """Return the list in a text, as JSON or as Python writes it: Jinja renders a list in an XCom like this."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -61,18 +51,9 @@ def listed(text: str, *, field: str) -> Any:
 
 
 def read_suppressed(source: Any, *, to_field: str = "to", default_country: str | None = None) -> Seen:
-    """
-    Return the suppression list, read in the same way as recipients.
-
-    :param source: A path with ``open`` (CSV with a header, JSON lines, or only numbers, one per line), a list of
-        numbers or of rows, or a text of numbers that are separated by commas, semicolons or lines.
-    :param to_field: Column of the numbers; if a file has no such column, one with a usual name.
-    :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
-        code.
-    :return: The canonical forms of all members.
-    :raises PayloadError: There is no list, or a cell is neither a number nor a business-scoped user ID. Then nothing is
-        sent, because it may be somebody who opted out.
-    """
+    """Return the canonical forms of all members of the suppression list, read in the same way as recipients."""
+    # The source is a path (CSV with a header, JSON lines, or only numbers), a list of numbers or of rows, or a text
+    # with numbers that are separated by commas, semicolons or lines.
     seen = Seen()
     for where, entry in _entries(source, to_field):
         try:

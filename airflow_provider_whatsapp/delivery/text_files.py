@@ -47,15 +47,7 @@ _NOT_UTF8 = (
 
 @contextmanager
 def open_text(path: Any, *, field: str) -> Iterator[io.TextIOWrapper]:
-    """
-    Open a list's file as text; line ends stay as they are in the file.
-
-    Errors during reading, such as bytes that are not text or a damaged archive, are raised as PayloadError too.
-
-    :param path: A path with ``open`` (``pathlib.Path``, ``ObjectStoragePath``).
-    :param field: Argument that named the file.
-    :raises PayloadError: The file is missing, unreadable or not text; the error says what to do.
-    """
+    """Open a list's file as text, with its line ends as they are; errors during reading are PayloadErrors too."""
     name = path.name
     try:
         _check_regular(path, name, field)

@@ -22,48 +22,27 @@ def present() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """
-    The hours from ``start`` to ``end`` of each day.
+    """The hours from ``start`` to ``end`` of each day."""
 
-    :param start: The first minute in which messages may leave.
-    :param end: The first minute in which they may not; if it is before ``start``, the window spans midnight.
-    :param zone: Name of a time zone, or ``recipient``.
-    :param fallback: Time zone of recipients whose own is not known.
-    """
-
-    start: time
-    end: time
-    zone: str
-    fallback: str = "UTC"
+    start: time  # the first minute in which messages may leave
+    end: time  # the first minute in which they may not; before start: the window spans midnight
+    zone: str  # name of a time zone, or "recipient"
+    fallback: str = "UTC"  # for recipients whose own time zone is not known
 
     def group(self, to: str) -> str:
-        """
-        Return the group of recipients who share their hours: names of time zones, joined.
-
-        :param to: Digits of a number, or an ID.
-        """
+        """Return the group of recipients who share their hours: names of time zones, joined."""
         if self.zone != OWN:
             return self.zone
         return "|".join(zones(to) or (self.fallback,))
 
     def is_open(self, group: str, now: datetime) -> bool:
-        """
-        Return whether a group may be sent to; if it spans several time zones, in all of them.
-
-        :param group: Group from :meth:`group`.
-        :param now: The present time, with a time zone.
-        """
+        """Return whether a group may be sent to; if it spans several time zones, in all of them."""
         return self.opens(group, now) <= now
 
     def opens(self, group: str, now: datetime) -> datetime:
-        """
-        Return when a group's window is next open, in UTC; the present time if it is open now.
-
-        :param group: Group from :meth:`group`.
-        :param now: The present time, with a time zone.
-        """
+        """Return when a group's window is next open, in UTC; the present time if it is open now."""
         names = group.split("|")
-        moment = now.astimezone(UTC)
+        moment = now.astimezone(UTC)  # now has a time zone
         # In UTC, the present hours of a western zone may have begun on the day before yesterday.
         first = moment.date() - timedelta(days=2)
         days = [first + timedelta(days=number) for number in range(10)]
@@ -82,14 +61,7 @@ class Window:
 
 
 def window(hours: object, zone: str, *, fallback: str = "UTC") -> Window:
-    """
-    Return the window that an argument describes.
-
-    :param hours: Two texts: ``("09:00", "20:00")``.
-    :param zone: Name of a time zone, or ``recipient``.
-    :param fallback: Time zone of recipients whose own is not known.
-    :raises ConfigurationError: It is not a window, or the time zone does not exist.
-    """
+    """Return the window that hours like ``("09:00", "20:00")`` describe, in a time zone or in ``recipient``."""
     try:
         start, end = (time.fromisoformat(str(hour)) for hour in hours)  # type: ignore[attr-defined]
         for name in (fallback, zone if zone != OWN else fallback):
@@ -107,11 +79,7 @@ def window(hours: object, zone: str, *, fallback: str = "UTC") -> Window:
 
 
 class Gate:
-    """
-    Makes recipients wait whose send hours are over; a group that waits once does so until the end of the pass.
-
-    :param window: The hours.
-    """
+    """Makes recipients wait whose send hours are over; a group that waits once waits until the end of the pass."""
 
     def __init__(self, window: Window) -> None:
         self._window = window
@@ -119,11 +87,7 @@ class Gate:
         self.closed: Counter[str] = Counter()
 
     def holds(self, group: str) -> bool:
-        """
-        Return whether a group's recipients have to wait.
-
-        :param group: Group from :meth:`Window.group`.
-        """
+        """Return whether a group's recipients have to wait."""
         if group not in self.closed:
             now = monotonic()
             if now - self._looked.get(group, float("-inf")) < 1.0:

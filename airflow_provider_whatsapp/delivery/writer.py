@@ -23,11 +23,7 @@ _LOOK = 0.5
 
 
 class Writer:
-    """
-    Runs one write after the other, for one thread, which does not change what is being written.
-
-    :param write: Writes the ledger.
-    """
+    """Runs one write after the other, for one thread, which does not change what is being written."""
 
     def __init__(self, write: Callable[[], None]) -> None:
         self._write = write
@@ -39,12 +35,8 @@ class Writer:
         self._error: BaseException | None = None
 
     def flush(self, until: Callable[[], float]) -> float:
-        """
-        Write, and return the seconds that it took.
-
-        :param until: Returns the time of ``time.monotonic()`` at which to stop waiting; it may change meanwhile.
-        :raises LedgerError: The store failed, or did not answer in time; then call :meth:`settle`.
-        """
+        """Write, and return the seconds that it took; after a LedgerError call :meth:`settle`."""
+        # until returns the time.monotonic() at which to stop waiting; it may change meanwhile.
         began = time.monotonic()
         if not self._started:
             threading.Thread(target=self._run, name="whatsapp-ledger", daemon=True).start()
@@ -60,12 +52,8 @@ class Writer:
         return time.monotonic() - began
 
     def settle(self, until: float) -> bool:
-        """
-        Wait for a write that an exception has interrupted, and return whether the ledger may be changed again.
-
-        :param until: Time of ``time.monotonic()``, in seconds, until which to wait.
-        """
-        return self._settled(lambda: until)
+        """Wait for a write that an exception interrupted, and return whether the ledger may be changed again."""
+        return self._settled(lambda: until)  # a time of time.monotonic(), in seconds
 
     def close(self) -> None:
         """Let the thread end."""

@@ -57,53 +57,31 @@ class AlertId(SecretId):
     __slots__ = ()
 
     def payload(self, button: Button) -> str:
-        """
-        Return the payload of a button.
-
-        :param button: The button.
-        """
+        """Return the payload of a button."""
         return f"{ALERT_BUTTON}{self.secret}.{button}"
 
 
 def parse_payload(text: str) -> tuple[AlertId, Button] | None:
-    """
-    Return the ID and the button; None: the payload is not an alert's.
-
-    :param text: The payload of a press.
-    """
+    """Return the ID and the button; None: the payload is not an alert's."""
     found = _FORM.fullmatch(text)
     return (AlertId(found[1]), "on-it" if found[2] == "on-it" else "mute") if found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentAlert:
-    """
-    One alert with buttons.
+    """One alert with buttons."""
 
-    :param alert_hash: Hash of the ID behind its buttons.
-    :param send_hash: The hash in the callback data of its messages.
-    :param alert_key: What the alert is about: DAG and task, or the notifier's ``dedupe_key``.
-    :param dag_id: The DAG.
-    :param run_id: The DAG run.
-    :param task: The task, with its map index.
-    :param names: Names of the recipients, in the order of the list; an empty name: not known.
-    :param language: Language of the alert's template.
-    :param phone_number_id: The sending number's ID.
-    :param sent_at: When the notifier began to send it.
-    :param noted: Positions in the list of the recipients who were notified of who has the run in hand.
-    """
-
-    alert_hash: str = field(repr=False)
-    send_hash: str
-    alert_key: str
+    alert_hash: str = field(repr=False)  # of the ID behind its buttons
+    send_hash: str  # in the callback data of its messages
+    alert_key: str  # DAG and task, or the notifier's dedupe_key
     dag_id: str
     run_id: str
-    task: str
-    names: tuple[str, ...] = field(repr=False)
+    task: str  # with its map index
+    names: tuple[str, ...] = field(repr=False)  # of the recipients, in the order of the list; "": not known
     language: str
     phone_number_id: str | None
-    sent_at: datetime
-    noted: tuple[int, ...] = ()
+    sent_at: datetime  # when the notifier began to send it
+    noted: tuple[int, ...] = ()  # positions of the recipients who were notified of who has the run in hand
 
     @property
     def run(self) -> tuple[str, str, str]:
@@ -113,17 +91,11 @@ class SentAlert:
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """
-    A recipient of an alert's message, by a signed receipt.
+    """A recipient of an alert's message, by a signed receipt."""
 
-    :param position: Position in the alert's list.
-    :param number: Digits of the number; None if WhatsApp does not show it.
-    :param user_id: The business-scoped user ID.
-    """
-
-    position: int
-    number: str | None = field(repr=False)
-    user_id: str | None = field(repr=False)
+    position: int  # in the alert's list
+    number: str | None = field(repr=False)  # digits; None if WhatsApp does not show the number
+    user_id: str | None = field(repr=False)  # business-scoped
 
     @property
     def person(self) -> str:
@@ -131,32 +103,20 @@ class Notified:
         return canonical(self.number) if self.number else self.user_id or ""
 
     def name(self, alert: SentAlert) -> str:
-        """
-        Return the person's name for the others: the name in the alert, or the masked number.
-
-        :param alert: The alert.
-        """
+        """Return the person's name for the others: the name in the alert, or the masked number."""
         named = alert.names[self.position] if self.position < len(alert.names) else ""
         return named or mask(self.number or self.user_id or "")
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """
-    A press, and whether it counts.
-
-    :param press: The press.
-    :param alert: Its alert; None: no alert has this ID.
-    :param button: The button; None: the payload is not an alert's.
-    :param by: The person who pressed; None: the alert did not go to them.
-    :param refusal: Why it changes nothing; empty: it counts.
-    """
+    """A press, and whether it counts."""
 
     press: Press
-    alert: SentAlert | None = None
-    button: Button | None = None
-    by: Notified | None = None
-    refusal: str = ""
+    alert: SentAlert | None = None  # None: no alert has this ID
+    button: Button | None = None  # None: the payload is not an alert's
+    by: Notified | None = None  # the person who pressed; None: the alert did not go to them
+    refusal: str = ""  # why it changes nothing; "": it counts
 
     @property
     def who(self) -> str:
@@ -170,17 +130,11 @@ class Judged:
 
 
 def judge(
-    presses: Iterable[Press],
-    known: Mapping[str, SentAlert],
-    notified: Mapping[str, Sequence[Notified]],
+    presses: Iterable[Press],  # in the order in which they were stored
+    known: Mapping[str, SentAlert],  # by the hash of their ID
+    notified: Mapping[str, Sequence[Notified]],  # by the alert's send_hash
 ) -> list[Judged]:
-    """
-    Return presses with their judgement; of two that exclude each other, the one that was stored first counts.
-
-    :param presses: The presses, in the order in which they were stored.
-    :param known: Alerts by the hash of their ID.
-    :param notified: Recipients of alerts, by the alert's ``send_hash``.
-    """
+    """Return presses with their judgement; of two that exclude each other, the one that was stored first counts."""
     found: list[Judged] = []
     before: set[tuple[str, ...]] = set()
     for press in presses:
@@ -218,13 +172,7 @@ def _judged(
 
 
 def record_alert(store: EventStore, alert: SentAlert) -> None:
-    """
-    Record that an alert with buttons is about to be sent.
-
-    :param store: The event store.
-    :param alert: The alert.
-    :raises StoreError: Nothing was written.
-    """
+    """Record that an alert with buttons is about to be sent."""
     row = {name: getattr(alert, name) for name in alert.__slots__}
     row["names"] = json.dumps(alert.names, ensure_ascii=False)
     row["noted"] = json.dumps(alert.noted)
@@ -234,14 +182,7 @@ def record_alert(store: EventStore, alert: SentAlert) -> None:
 
 
 def judged_presses(store: EventStore, *, key: str | None = None, now: datetime | None = None) -> list[Judged]:
-    """
-    Return the judged presses of alerts that still count, in the order of the presses.
-
-    :param store: The event store.
-    :param key: The key of the alerts; None: all keys.
-    :param now: The present time; None: the clock's.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
+    """Return the judged presses of alerts that still count, in the order of the presses."""
     since = (now or datetime.now(UTC)) - IN_TIME - MUTED_FOR
     query = select(alerts).where(alerts.c.sent_at > since).order_by(alerts.c.sent_at.desc())
     if key is not None:
@@ -258,13 +199,7 @@ def judged_presses(store: EventStore, *, key: str | None = None, now: datetime |
 
 
 def judged_press(store: EventStore, press: Press) -> Judged:
-    """
-    Return one press with its judgement, given those before it.
-
-    :param store: The event store.
-    :param press: The press.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
+    """Return one press with its judgement, given those before it."""
     with store.reading() as connection:
         query = select(alerts).where(alerts.c.alert_hash == _hash(press))
         row = connection.execute(query).mappings().first()
@@ -277,13 +212,7 @@ def judged_press(store: EventStore, press: Press) -> Judged:
 
 
 def others_of(store: EventStore, found: Judged) -> list[tuple[SentAlert, Notified]]:
-    """
-    Return the other recipients of a press's key and run, each person once, whom nobody has notified yet.
-
-    :param store: The event store.
-    :param found: The press that counts.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
+    """Return the other recipients of a press's key and run, each person once, whom nobody has notified yet."""
     assert found.alert is not None  # noqa: S101  a press that counts has its alert
     with store.reading() as connection:
         query = select(alerts).where(alerts.c.key_hash == _key(found.alert.alert_key))
@@ -305,16 +234,7 @@ def others_of(store: EventStore, found: Judged) -> list[tuple[SentAlert, Notifie
 
 
 def claim_note(store: EventStore, alert: SentAlert, position: int, *, noted: bool = True) -> bool:
-    """
-    Record that a recipient is being notified of who has the run in hand, or was certainly not notified after all.
-
-    :param store: The event store.
-    :param alert: The alert.
-    :param position: The recipient's position in its list.
-    :param noted: Whether the notification leaves.
-    :return: True: the caller sends it; False: another process sends it, or has.
-    :raises StoreError: Nothing was written.
-    """
+    """Claim a recipient's notification, or give it back (``noted=False``); return False if another process has it."""
     this = alerts.c.alert_hash == alert.alert_hash
     with store.writing() as connection:
         text = connection.execute(select(alerts.c.noted).where(this).with_for_update()).scalar()

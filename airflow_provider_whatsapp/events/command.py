@@ -81,13 +81,7 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
 
 
 def receiver_command(given: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> int:
-    """
-    Run ``receiver``.
-
-    :param given: The parsed command line.
-    :param environment: Environment variables, for values that the command line lacks.
-    :return: The exit status.
-    """
+    """Run ``receiver``; return the exit status."""
     from airflow_provider_whatsapp.client.errors import WhatsAppError
 
     try:

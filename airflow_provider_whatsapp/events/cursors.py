@@ -16,29 +16,16 @@ if TYPE_CHECKING:
 
 
 def position(connection: Connection, name: str) -> int | None:
-    """
-    Return the position of a reader; None: it has not begun.
-
-    :param connection: A connection to the store.
-    :param name: Name of the reader.
-    """
+    """Return the position of a reader; None: it has not begun."""
     found = connection.execute(select(cursors.c.position).where(cursors.c.name == name)).scalar()
     return None if found is None else int(found)
 
 
 def put_position(store: EventStore, name: str, place: int, *, forward: bool = False) -> None:
-    """
-    Write the position of a reader.
-
-    :param store: The store.
-    :param name: Name of the reader.
-    :param place: The position.
-    :param forward: Keep a position that is further ahead, because another process may read for the same reader.
-    :raises StoreError: Nothing was written.
-    """
+    """Write the position of a reader; with ``forward``, keep a position that is further ahead."""
     row = {"name": name, "position": place, "changed_at": datetime.now(UTC)}
     move = update(cursors).where(cursors.c.name == name)
-    if forward:
+    if forward:  # another process may read for the same reader
         move = move.where(cursors.c.position < place)
     with store.writing() as connection:
         store.insert_new(connection, cursors, row)

@@ -32,40 +32,24 @@ SECONDS = 8.0
 
 @dataclass(frozen=True, slots=True)
 class DailyDelivery:
-    """
-    The messages of one DAG whose sending began on one day; messages without a receipt are not counted.
+    """The messages of one DAG whose sending began on one day; messages without a receipt are not counted."""
 
-    :param day: The day, by UTC.
-    :param dag_id: The DAG.
-    :param sent: Number of messages with a receipt: arrived, failed, and still on their way.
-    :param delivered: How many of them were delivered (or read).
-    :param read: How many of them were read.
-    :param failed: How many of them failed and were delivered on no device.
-    :param timed: Number of messages with known times of sending and delivery.
-    :param median_seconds: Their median time from WhatsApp's sending to the delivery; None: there are none.
-    """
-
-    day: date
+    day: date  # by UTC
     dag_id: str
-    sent: int
-    delivered: int
+    sent: int  # messages with a receipt: arrived, failed, and still on their way
+    delivered: int  # including those that were read
     read: int
-    failed: int
-    timed: int
-    median_seconds: float | None
+    failed: int  # failed, and delivered on no device
+    timed: int  # messages with known times of sending and delivery
+    median_seconds: float | None  # from WhatsApp's sending to the delivery; None: no message is timed
 
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """
-    The result of the count.
+    """The result of the count."""
 
-    :param rows: A row for each DAG and day, by day.
-    :param complete: False: there are more receipts than are counted, so the figures are too low.
-    """
-
-    rows: tuple[DailyDelivery, ...] = ()
-    complete: bool = True
+    rows: tuple[DailyDelivery, ...] = ()  # one for each DAG and day, by day
+    complete: bool = True  # False: there are more receipts than are counted, so the figures are too low
 
 
 class _Seconds(GenericFunction[float]):
@@ -94,24 +78,14 @@ def _by_sqlite(element: Any, compiler: Any, **options: Any) -> str:
 
 def count_daily(
     store: EventStore,
-    days: int,
+    days: int,  # including today
     *,
-    phone_number_id: str | None = None,
+    phone_number_id: str | None = None,  # the sending number's; None: all numbers
     now: datetime | None = None,
-    most: int = MOST_RECEIPTS,
-    seconds: float = SECONDS,
+    most: int = MOST_RECEIPTS,  # receipts to count
+    seconds: float = SECONDS,  # after which the database stops the query
 ) -> Deliveries:
-    """
-    Return what arrived, per day and DAG.
-
-    :param store: The event store.
-    :param days: Number of days, including today.
-    :param phone_number_id: The sending number's ID; None: all numbers.
-    :param now: The present time; None: the clock's.
-    :param most: The most receipts to count.
-    :param seconds: Seconds after which the database stops the query.
-    :raises StoreError: The database cannot be reached, refuses, or takes longer.
-    """
+    """Return what arrived, per day and DAG; raises StoreError also if the query takes longer than allowed."""
     today = (now or datetime.now(UTC)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     since = today - timedelta(days=days - 1)
     with store.reading() as connection, limited_time(connection, seconds):

@@ -36,14 +36,7 @@ INSTALL = "pip install 'airflow-provider-whatsapp[events]'"
 
 
 def open_engine(url: str | URL, *, pool_size: int = 3) -> Engine:
-    """
-    Return an engine, which does not connect yet.
-
-    :param url: A database URL as SQLAlchemy reads it: ``sqlite:////var/lib/whatsapp/events.db`` or
-        ``postgresql://user:password@host/database``.
-    :param pool_size: The most connections at a time.
-    :raises ConfigurationError: The URL cannot be read, or its driver is not installed.
-    """
+    """Return an engine for a database URL; it does not connect yet."""
     try:
         parsed = _with_driver(make_url(url))
         options = _options(parsed)
@@ -125,11 +118,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 def sqlite_file(engine: Engine) -> Path | None:
-    """
-    Return the file of an engine's SQLite database; None: it is another database, or has no path.
-
-    :param engine: Engine from :func:`open_engine`.
-    """
+    """Return the file of an engine's SQLite database; None: it is another database, or has no path."""
     database = engine.url.database
     if engine.dialect.name != "sqlite" or not database or database.startswith("file:"):
         return None
@@ -137,12 +126,7 @@ def sqlite_file(engine: Engine) -> Path | None:
 
 
 def create_private(path: Path) -> None:
-    """
-    Create a file that only its owner can read, because it will contain numbers and texts; leave an existing one as it
-    is.
-
-    :param path: The file.
-    """
+    """Create a file that only its owner can read, as it will contain numbers and texts; leave an existing one."""
     with contextlib.suppress(OSError):  # if it cannot be created, connecting says why
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
@@ -157,14 +141,11 @@ def _limit_statements(raw: Any, _: Any) -> None:
 
 @contextlib.contextmanager
 def limited_time(connection: Connection, seconds: float) -> Iterator[None]:
-    """
-    Have the database stop a query inside the block that takes too long, since nobody waits for it any more.
-
-    :param connection: A connection in its own transaction, which ends with the query.
-    :param seconds: Limit for each statement in PostgreSQL, for all together in SQLite; other databases have no limit.
-    """
+    """Have the database stop a query inside the block that takes too long, since nobody waits for it any more."""
+    # The limit is for each statement in PostgreSQL, for all together in SQLite; other databases have none.
     raw: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "postgresql":
+        # Until the end of the transaction, which has to be the query's own.
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
     elif isinstance(raw, sqlite3.Connection):
         until = time.monotonic() + seconds

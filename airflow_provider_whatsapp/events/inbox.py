@@ -45,27 +45,15 @@ _COLUMNS = [
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """
-    The filter of messages; a list matches any of its values, and an empty list matches all messages.
+    """The filter of messages; a list matches any of its values, and an empty list matches all messages."""
 
-    :param kinds: Types: ``text``, ``button``, ``interactive``, ``image`` and so on.
-    :param payloads: Payloads of a button or list entry.
-    :param keywords: The whole text, regardless of case, accents and punctuation around it.
-    :param senders: Canonical numbers, which match any spelling, or business-scoped user IDs.
-    :param reply_to: IDs of the answered messages.
-    :param template_names: Answered templates, as Airflow's tasks sent them.
-    :param phone_number_ids: IDs of the receiving numbers.
-    :param waba_ids: Accounts.
-    :param verified_only: Only signed messages.
-    """
-
-    kinds: tuple[str, ...] = ()
-    payloads: tuple[str, ...] = ()
-    keywords: tuple[str, ...] = ()
-    senders: tuple[str, ...] = ()
-    reply_to: tuple[str, ...] = ()
-    template_names: tuple[str, ...] = ()
-    phone_number_ids: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()  # text, button, interactive, image and so on
+    payloads: tuple[str, ...] = ()  # of a button or list entry
+    keywords: tuple[str, ...] = ()  # the whole text, regardless of case, accents and punctuation around it
+    senders: tuple[str, ...] = ()  # canonical numbers, which match any spelling, or business-scoped user IDs
+    reply_to: tuple[str, ...] = ()  # wamids of the answered messages
+    template_names: tuple[str, ...] = ()  # answered templates, as Airflow's tasks sent them
+    phone_number_ids: tuple[str, ...] = ()  # of the receiving numbers
     waba_ids: tuple[str, ...] = ()
     verified_only: bool = True
 
@@ -75,20 +63,12 @@ class Wanted:
         return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:32]
 
     def keyword(self, row: RowMapping) -> str | None:
-        """
-        Return the keyword that a message matches, as the filter spells it; None: it matches none.
-
-        :param row: Row of the message.
-        """
+        """Return the keyword that a message matches, as the filter spells it; None: it matches none."""
         said = bare(row["text"]) if row["text"] else ""
         return next((word for word in self.keywords if bare(word) == said), None)
 
     def takes(self, row: RowMapping) -> bool:
-        """
-        Return whether a message matches, regardless of the answered template and of its signature.
-
-        :param row: Row of the message.
-        """
+        """Return whether a message matches, regardless of the answered template and of its signature."""
         known = {canonical(row["sender"] or ""), row["sender_user_id"]}
         return (
             _among(row["kind"], self.kinds)
@@ -107,78 +87,47 @@ def _among(value: str | None, wanted: Sequence[str]) -> bool:
 
 @dataclass(slots=True)
 class Found:
-    """
-    The result of one reading.
+    """The result of one reading."""
 
-    :param events: One event for each matching message.
-    :param position: Where the next reading begins.
-    :param unsigned: Number of messages that would match if they were signed.
-    :param more: There may be more messages.
-    """
-
-    position: int
-    events: list[dict[str, Any]] = field(default_factory=list)
-    unsigned: int = 0
-    more: bool = False
+    position: int  # where the next reading begins
+    events: list[dict[str, Any]] = field(default_factory=list)  # one for each matching message
+    unsigned: int = 0  # messages that would match if they were signed
+    more: bool = False  # there may be more messages
 
 
 class Inbox:
-    """
-    One reader of the store's messages, whose position is in the store.
-
-    :param store: The store.
-    :param wanted: The filter of messages.
-    :param consumer: Name of the reading side, such as this Airflow.
-    :param include: The items of :data:`INCLUDABLE` that events contain.
-    """
+    """One reader of the store's messages, whose position is in the store."""
 
     def __init__(
         self, store: EventStore, wanted: Wanted, *, consumer: str, include: Iterable[str] = ()
     ) -> None:
         self._store = store
         self._wanted = wanted
-        self._prefix = f"{consumer}/"
+        self._prefix = f"{consumer}/"  # the consumer is the reading side, such as this Airflow
         self._name = f"{self._prefix}{wanted.digest}"
-        self._include = frozenset(include)
+        self._include = frozenset(include)  # items of INCLUDABLE
 
     def begin(self) -> int:
-        """
-        Return where to begin.
-
-        A new reader begins where another one of the same consumer is, because it may be that one with changed filters;
-        the very first one begins with messages that arrive from now on.
-
-        :raises StoreError: The database cannot be reached, or refuses.
-        :raises ConfigurationError: The database has no tables, or those of another version.
-        """
+        """Return the position at which to begin."""
         self._store.check()
         ours = cursors.c.name.startswith(self._prefix, autoescape=True)
         with self._store.reading() as connection:
             found = position(connection, self._name)
             if found is not None:
                 return found
+            # Another reader of the same consumer may be this one with other filters.
             place = connection.execute(select(sql.max(cursors.c.position)).where(ours)).scalar()
-            if place is None:
+            if place is None:  # the very first one begins with messages that arrive from now on
                 place = connection.execute(select(sql.max(messages.c.id))).scalar()
         put_position(self._store, self._name, place or 0, forward=True)
         return place or 0
 
     def save(self, place: int) -> None:
-        """
-        Write where the next reader begins.
-
-        :param place: The position up to which Airflow's database has the events.
-        :raises StoreError: Nothing was written.
-        """
+        """Write where the next reader begins: the position up to which Airflow's database has the events."""
         put_position(self._store, self._name, place, forward=True)
 
     def read(self, after: int) -> Found:
-        """
-        Read a number of messages after a position.
-
-        :param after: The position.
-        :raises StoreError: The database cannot be reached, or refuses.
-        """
+        """Read at most :data:`PAGE` messages after a position."""
         with self._store.reading() as connection:
             rows = self._page(connection, after)
             wanted = [row for row in rows if self._wanted.takes(row)]

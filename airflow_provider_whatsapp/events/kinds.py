@@ -27,122 +27,68 @@ OWN_BUTTONS = (ALERT_BUTTON, QUESTION_BUTTON)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """
-    A receipt: a message has reached a status.
+    """A receipt: a message has reached a status."""
 
-    :param message_id: The wamid of the message.
-    :param status: ``sent``, ``delivered``, ``read``, ``played``, ``failed``, or a word that WhatsApp has added since.
-    :param participant: In a group, the participant; empty otherwise.
-    :param account_id: WhatsApp Business Account.
-    :param phone_number_id: The sending number's ID.
-    :param recipient: Digits of the recipient's number; None if WhatsApp does not show it.
-    :param recipient_user_id: The recipient's business-scoped user ID.
-    :param occurred_at: When it happened; None if the event does not say.
-    :param callback_data: The ``biz_opaque_callback_data`` of the send.
-    :param error_code: Code of the error, if it failed.
-    :param error_title: Title of the error.
-    :param error_details: Explanation of the error.
-    :param price_category: Category in which the message is billed.
-    :param price_type: ``regular`` (billed), ``free_customer_service`` and the like.
-    :param price_model: How WhatsApp bills.
-    :param billable: Whether it is billed.
-    :param raw: The event as JSON.
-    """
-
-    message_id: str
-    status: str
-    participant: str
-    account_id: str
-    phone_number_id: str
-    recipient: str | None
-    recipient_user_id: str | None
-    occurred_at: datetime | None
-    callback_data: str | None
+    message_id: str  # wamid
+    status: str  # sent, delivered, read, played, failed, or a word that WhatsApp has added since
+    participant: str  # in a group; otherwise ""
+    account_id: str  # WhatsApp Business Account
+    phone_number_id: str  # of the sending number
+    recipient: str | None  # digits; None if WhatsApp does not show the number
+    recipient_user_id: str | None  # business-scoped
+    occurred_at: datetime | None  # None if the event does not say
+    callback_data: str | None  # the send's biz_opaque_callback_data
     error_code: int | None
     error_title: str | None
     error_details: str | None
-    price_category: str | None
-    price_type: str | None
+    price_category: str | None  # in which the message is billed
+    price_type: str | None  # regular (billed), free_customer_service and the like
     price_model: str | None
     billable: bool | None
-    raw: str
+    raw: str  # JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
-    """
-    A message from a person: text, a button, a reaction, a file and so on.
+    """A message from a person: text, a button, a reaction, a file and so on."""
 
-    :param message_id: The message's wamid.
-    :param kind: Type of the message: ``text``, ``button``, ``interactive``, ``image`` and so on.
-    :param account_id: WhatsApp Business Account.
-    :param phone_number_id: ID of the receiving number.
-    :param sender: Digits of the sender's number; None if WhatsApp does not show it.
-    :param sender_user_id: The sender's business-scoped user ID.
-    :param profile_name: The name that the sender chose.
-    :param text: The sender's text, or the label of the pressed button.
-    :param payload: Payload of the pressed button or list entry.
-    :param context_id: wamid of the answered message.
-    :param occurred_at: When it was sent; None if the event does not say.
-    :param raw: The message as JSON.
-    :param contact: The sender's contact as JSON; None if there is none.
-    """
-
-    message_id: str
-    kind: str
+    message_id: str  # wamid
+    kind: str  # text, button, interactive, image and so on
     account_id: str
-    phone_number_id: str
-    sender: str | None
-    sender_user_id: str | None
+    phone_number_id: str  # of the receiving number
+    sender: str | None  # digits; None if WhatsApp does not show the number
+    sender_user_id: str | None  # business-scoped
     profile_name: str | None
-    text: str | None
-    payload: str | None
-    context_id: str | None
-    occurred_at: datetime | None
-    raw: str
-    contact: str | None
+    text: str | None  # the sender's, or the label of the pressed button
+    payload: str | None  # of the pressed button or list entry
+    context_id: str | None  # wamid of the answered message
+    occurred_at: datetime | None  # None if the event does not say
+    raw: str  # JSON
+    contact: str | None  # the sender's, as JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """
-    A person wants no more messages, or wants them again.
-
-    :param account_id: WhatsApp Business Account.
-    :param number: Digits of the number; None if WhatsApp does not show it.
-    :param user_id: The business-scoped user ID.
-    :param scope: ``all`` messages, or only ``marketing``.
-    :param opted_out: False: they want messages again.
-    :param source: Where it comes from: ``user_preferences``, ``error_131050``, ``reply``.
-    :param occurred_at: When they said so; None if the event does not say.
-    """
+    """A person wants no more messages, or wants them again."""
 
     account_id: str
-    number: str | None
-    user_id: str | None
+    number: str | None  # digits; None if WhatsApp does not show the number
+    user_id: str | None  # business-scoped
     scope: Literal["all", "marketing"]
-    opted_out: bool
-    source: str
-    occurred_at: datetime | None
+    opted_out: bool  # False: they want messages again
+    source: str  # user_preferences, error_131050 or reply
+    occurred_at: datetime | None  # None if the event does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Other:
-    """
-    Any other event: templates, the account, errors, and what this version does not know.
+    """Any other event: templates, the account, errors, and what this version does not know."""
 
-    :param field: The webhook's field and the part of it: ``account_update``, ``messages.errors``; empty if it has none.
-    :param account_id: WhatsApp Business Account.
-    :param phone_number_id: ID of the number that it is about; empty if it names none.
-    :param occurred_at: When it happened; None if the event does not say.
-    :param raw: The event as JSON.
-    """
-
-    field: str
+    field: str  # the webhook's field and the part of it: account_update, messages.errors; "" if it has none
     account_id: str
-    phone_number_id: str
-    occurred_at: datetime | None
-    raw: str
+    phone_number_id: str  # of the number that it is about; "" if it names none
+    occurred_at: datetime | None  # None if the event does not say
+    raw: str  # JSON
 
 
 Event = Status | Inbound | Preference | Other

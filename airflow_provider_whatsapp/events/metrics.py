@@ -18,11 +18,7 @@ QUIET = 60.0
 
 
 class Metrics:
-    """
-    Counters, for Prometheus and for the log.
-
-    :param clock: Returns monotonic seconds.
-    """
+    """Counters, for Prometheus and for the log."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.posts: Counter[int] = Counter()
@@ -36,12 +32,7 @@ class Metrics:
         self._lock = threading.Lock()
 
     def committed(self, kinds: Mapping[str, int], seconds: float) -> None:
-        """
-        Count a commit.
-
-        :param kinds: Number of its events by kind.
-        :param seconds: Duration of the commit.
-        """
+        """Count a commit, its events by kind, and its duration in seconds."""
         with self._lock:
             self._events.update(kinds)
             self._commits += 1
@@ -49,12 +40,7 @@ class Metrics:
             self._last_commit = time.time()
 
     def refused(self, why: str, *, level: int = logging.WARNING) -> None:
-        """
-        Log a refusal, at most once a minute for each reason.
-
-        :param why: The reason, without any text from outside.
-        :param level: Level of the log line.
-        """
+        """Log a refusal, at most once a minute for each reason; a reason contains no text from outside."""
         now = self._clock()
         until, count = self._silent.get(why, (0.0, 0))
         if now < until:

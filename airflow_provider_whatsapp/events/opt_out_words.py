@@ -92,11 +92,7 @@ _ADVICE = (
 
 
 def bare(text: str) -> str:
-    """
-    Return a text without case, accents and other differences that do not count in a comparison.
-
-    :param text: A reply, or a word of a list.
-    """
+    """Return a text without case, accents and other differences that do not count in a comparison."""
     plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text)).casefold()
     plain = unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", plain)))
     kept = "".join(char for char in plain if unicodedata.category(char) != "Cf").replace("ı", "i")
@@ -115,33 +111,21 @@ def _around(char: str) -> bool:
 
 @dataclass(frozen=True)
 class OptOutWords:
-    """
-    The words and their meaning.
+    """The words and their meaning."""
 
-    :param all: Words that end all messages.
-    :param marketing: Words that end only marketing.
-    :param start: Words that allow messages again.
-    """
-
-    all: frozenset[str]
-    marketing: frozenset[str]
-    start: frozenset[str]
+    all: frozenset[str]  # words that end all messages
+    marketing: frozenset[str]  # words that end only marketing
+    start: frozenset[str]  # words that allow messages again
 
     def meaning(self, message: Any) -> Meaning | None:
-        """
-        Return what a message means; None: it is neither an opt-out nor its end.
-
-        A button counts by its label and its payload. Words such as "Cancel" and "Start" count only if they are typed:
-        as a button they end an appointment or begin a survey. A press below a question or an alert of this package is
-        its answer, regardless of the label: "Stop" may stop a run.
-
-        :param message: An :class:`~airflow_provider_whatsapp.events.kinds.Inbound`, or a row of ``whatsapp_messages``.
-        """
+        """Return what an Inbound, or a row of ``whatsapp_messages``, means; None: neither an opt-out nor its end."""
         typed = message.kind == "text"
+        # A press below this package's question or alert is its answer, regardless of the label: "Stop" may stop a run.
         if message.kind not in KINDS or (not typed and (message.payload or "").startswith(OWN_BUTTONS)):
             return None
         for text in (message.text,) if typed else (message.text, message.payload):
             word = bare(text) if text and len(text) <= LONGEST else ""
+            # As a button, words such as "Cancel" and "Start" end an appointment or begin a survey.
             if word and (typed or word not in _typed_only):
                 for meaning in MEANINGS if typed else MEANINGS[:2]:
                     if word in getattr(self, meaning):
@@ -149,11 +133,7 @@ class OptOutWords:
         return None
 
     def wishes(self, message: Any) -> Iterator[Preference]:
-        """
-        Yield the preferences that a message expresses.
-
-        :param message: As for :meth:`meaning`.
-        """
+        """Yield the preferences that a message (see :meth:`meaning`) expresses."""
         meaning = self.meaning(message)
         if meaning is None or not (message.sender or message.sender_user_id):
             return
@@ -179,19 +159,14 @@ class OptOutWords:
 
 
 def opt_out_words(file: Path | None = None) -> OptOutWords:
-    """
-    Return the words that count.
-
-    :param file: JSON that changes the default words: a list replaces all words of its kind, lists by language replace
-        that language's words. None: the default words.
-    :raises ConfigurationError: The file cannot be read, or does not contain such lists.
-    """
+    """Return the words that count: the default ones, with the changes of a JSON file if one is given."""
     words: dict[str, Mapping[str, Iterable[str]]] = {
         "all": _split(STOP_WORDS),
         "marketing": {},
         "start": _split(START_WORDS),
     }
     given = {} if file is None else _load(file)
+    # A list replaces all words of its kind, lists by language replace that language's words.
     for kind, found in given.items():
         words[kind] = {"": found} if isinstance(found, list) else {**words[kind], **found}
     sets = {kind: frozenset(filter(None, map(bare, _each(lists)))) for kind, lists in words.items()}

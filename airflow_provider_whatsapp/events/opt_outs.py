@@ -35,14 +35,7 @@ PAGE = 2_000
 
 
 def opted_out(store: EventStore, account: str, contacts: Sequence[str]) -> dict[str, set[str]]:
-    """
-    Return the recipients who have opted out, and of what: ``all``, ``marketing``.
-
-    :param store: The store.
-    :param account: WhatsApp Business Account.
-    :param contacts: Canonical forms of numbers, or business-scoped user IDs.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
+    """Return which contacts (canonical numbers or user IDs) have opted out, and of what: ``all``, ``marketing``."""
     found: dict[str, set[str]] = {}
     with store.reading() as connection:
         for start in range(0, len(contacts), CHUNK):
@@ -59,17 +52,10 @@ def opted_out(store: EventStore, account: str, contacts: Sequence[str]) -> dict[
 
 
 def record_refusals(store: EventStore, account: str, refused: Sequence[tuple[str, datetime]]) -> None:
-    """
-    Record recipients to whom WhatsApp refuses to send marketing; the gateway's answer counts as verified.
-
-    :param store: The store.
-    :param account: WhatsApp Business Account.
-    :param refused: Digits of each number, or the user ID, and the time of the refusal.
-    :raises StoreError: The database cannot be reached, or refuses; some may have been written.
-    """
+    """Record recipients to whom WhatsApp refuses to send marketing; a StoreError may come after some are written."""
     for start in range(0, len(refused), CHUNK):
         rows = Rows(datetime.now(UTC))
-        for to, moment in refused[start : start + CHUNK]:
+        for to, moment in refused[start : start + CHUNK]:  # digits of a number, or a user ID
             wish = Preference(
                 account_id=account,
                 number=to if to.isdigit() else None,
@@ -79,21 +65,13 @@ def record_refusals(store: EventStore, account: str, refused: Sequence[tuple[str
                 source=SOURCE_REFUSED,
                 occurred_at=moment,
             )
-            rows.add([wish], verified=True)
+            rows.add([wish], verified=True)  # the gateway's answer
         store.record_preferences(rows.preferences)
 
 
 def look_through(store: EventStore, words: OptOutWords) -> int:
-    """
-    Record the opt-outs in all stored messages, unless they have been searched with these words already.
-
-    Opt-outs by words that no longer count are kept, because somebody meant them.
-
-    :param store: The store, with its tables.
-    :param words: The words that count from now on.
-    :return: Number of messages that contain one.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
+    """Record the opt-outs in all stored messages, once for the same words; return how many messages have one."""
+    # Opt-outs by words that no longer count are kept, because somebody meant them.
     with store.reading() as connection:
         if position(connection, CURSOR) == words.digest:
             return 0

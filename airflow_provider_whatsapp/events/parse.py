@@ -52,12 +52,7 @@ class MalformedError(ValueError):
 
 
 def parse(body: bytes) -> list[Event]:
-    """
-    Return the events in a webhook's body.
-
-    :param body: The body as it was received.
-    :raises MalformedError: It is not a JSON object, or contains more than :data:`MAX_EVENTS` events.
-    """
+    """Return the events in a body; raises MalformedError if it is no JSON object or has too many events."""
     try:
         return _events(_load(body))
     except RecursionError as error:  # thousands of nested lists
@@ -202,11 +197,7 @@ def _inbound(item: dict[str, Any], contacts: _Contacts, account: str, number: st
 
 
 class _Contacts:
-    """
-    The contacts of a delivery's messages, indexed once, because a delivery may contain thousands of both.
-
-    :param contacts: The contacts as they were received.
-    """
+    """The contacts of a delivery's messages, indexed once, because a delivery may contain thousands of both."""
 
     def __init__(self, contacts: Any) -> None:
         found = [each for each in contacts if isinstance(each, dict)] if isinstance(contacts, list) else []

@@ -29,14 +29,9 @@ SECRET = "[A-Za-z0-9_-]{32}"  # noqa: S105  (the form of one)
 
 @dataclass(frozen=True, slots=True)
 class SecretId:
-    """
-    The ID behind the buttons of one question or alert. It is a secret: only the messages contain it, and the event
-    store has its hash.
+    """The secret ID behind the buttons of one question or alert; the event store has only its hash."""
 
-    :param secret: 192 random bits.
-    """
-
-    secret: str = field(repr=False)
+    secret: str = field(repr=False)  # 192 random bits
 
     @classmethod
     def new(cls) -> Self:
@@ -51,29 +46,17 @@ class SecretId:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
-    """
-    A button or list entry that somebody pressed.
+    """A button or list entry that somebody pressed."""
 
-    :param id: Number of the row, which gives the order of presses.
-    :param message_id: wamid of the press.
-    :param sender: Digits of the presser's number; None if WhatsApp does not show it.
-    :param sender_user_id: The presser's business-scoped user ID.
-    :param payload: Payload of the button.
-    :param context_id: wamid of the message with the button.
-    :param occurred_at: When it was pressed.
-    :param received_at: When it was stored.
-    :param verified: The delivery's signature was checked.
-    """
-
-    id: int
-    message_id: str
-    sender: str | None = field(repr=False)
-    sender_user_id: str | None = field(repr=False)
+    id: int  # number of the row, which gives the order of presses
+    message_id: str  # wamid of the press
+    sender: str | None = field(repr=False)  # digits; None if WhatsApp does not show the number
+    sender_user_id: str | None = field(repr=False)  # business-scoped
     payload: str = field(repr=False)
-    context_id: str | None
-    occurred_at: datetime
-    received_at: datetime
-    verified: bool
+    context_id: str | None  # wamid of the message with the button
+    occurred_at: datetime  # when it was pressed
+    received_at: datetime  # when it was stored
+    verified: bool  # the delivery's signature was checked
 
     @property
     def who(self) -> str:
@@ -81,36 +64,20 @@ class Press:
         return mask(self.sender or self.sender_user_id or "")
 
     def is_by(self, number: str | None, user_id: str | None) -> bool:
-        """
-        Return whether the presser is a recipient of the message, as its receipts name them.
-
-        :param number: Digits of the number; None if WhatsApp does not show it.
-        :param user_id: The business-scoped user ID.
-        """
+        """Return whether the presser is a recipient of the message, as its receipts name them."""
         if number and self.sender:
             return canonical(number) == canonical(self.sender)
         return bool(user_id) and user_id == self.sender_user_id
 
 
 def select_presses(prefix: str) -> Select[Any]:
-    """
-    Return the query for presses, including unsigned ones.
-
-    :param prefix: Beginning of the payloads.
-    """
+    """Return the query for presses whose payloads begin with a prefix, including unsigned ones."""
     columns = [messages.c[name] for name in Press.__slots__]
     return select(*columns).where(messages.c.payload.startswith(prefix, autoescape=True))
 
 
 def presses_after(store: EventStore, prefix: str, after: int) -> list[Press]:
-    """
-    Return presses in the order in which they were stored, at most :data:`PAGE`, including unsigned ones.
-
-    :param store: The event store.
-    :param prefix: Beginning of the payloads.
-    :param after: Number of the row after which they begin.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
+    """Return presses after a row's number, in the order of rows, at most :data:`PAGE`, including unsigned ones."""
     query = select_presses(prefix).where(messages.c.id > after).order_by(messages.c.id).limit(PAGE)
     with store.reading() as connection:
         return [Press(**row) for row in connection.execute(query).mappings()]

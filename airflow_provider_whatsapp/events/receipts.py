@@ -55,46 +55,24 @@ _READ_COLUMNS = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """
-    What receipts say about one message.
+    """What receipts say about one message."""
 
-    :param send_hash: The send's hash; None if the message carried the user's own callback data.
-    :param epoch: The ledger's epoch in which it left; None as above.
-    :param position: The recipient's position in the list, from 0; None as above.
-    :param message_id: The message's wamid.
-    :param recipient: Digits of the recipient's number; None if WhatsApp does not show it.
-    :param status: The furthest status: ``accepted`` (only receipts with words that this version does not know),
-        ``sent``, ``delivered``, ``read`` (also a voice message that was played) or ``failed``. A message to a group has
-        the furthest status of any participant.
-    :param verified: The signature of the receipt with this status was checked.
-    :param sent_at: When WhatsApp sent it on; None: no receipt says. The same applies to the other times.
-    :param delivered_at: When it was delivered.
-    :param read_at: When it was read or played.
-    :param failed_at: When it failed.
-    :param error_code: WhatsApp's code, if the message ``failed``.
-    :param error_title: Title of the error.
-    :param error_details: Explanation of the error.
-    :param price_category: Category in which the message is billed.
-    :param price_type: ``regular`` is billed, ``free_...`` is not.
-    :param billable: Whether it is billed.
-    """
-
-    send_hash: str | None
-    epoch: int | None
-    position: int | None
-    message_id: str
-    recipient: str | None = field(repr=False)
-    status: ReceiptStatus
-    verified: bool
-    sent_at: datetime | None = None
+    send_hash: str | None  # None, as the next two: the message carried the user's own callback data
+    epoch: int | None  # the ledger's epoch in which it left
+    position: int | None  # the recipient's in the list, from 0
+    message_id: str  # wamid
+    recipient: str | None = field(repr=False)  # digits; None if WhatsApp does not show the number
+    status: ReceiptStatus  # the furthest of any participant; accepted: no word that this version knows
+    verified: bool  # the signature of the receipt with this status was checked
+    sent_at: datetime | None = None  # None, as for the other times: no receipt says
     delivered_at: datetime | None = None
     read_at: datetime | None = None
     failed_at: datetime | None = None
-    error_code: int | None = None
+    error_code: int | None = None  # None, as the next two, unless the message failed
     error_title: str | None = None
     error_details: str | None = None
-    price_category: str | None = None
-    price_type: str | None = None
+    price_category: str | None = None  # in which the message is billed
+    price_type: str | None = None  # regular is billed, free_... is not
     billable: bool | None = None
 
     @property
@@ -108,20 +86,12 @@ _RANK_OF: Mapping[ReceiptStatus, int] = {"accepted": 0, **{name: rank for rank, 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """
-    How many positions of a send have got how far; each counts once, and positions without a receipt do not count.
+    """How many positions of a send have got how far, each counted once, and none without a receipt."""
 
-    :param accepted: Positions with only receipts whose words this version does not know.
-    :param sent: Sent on by WhatsApp, and not delivered yet.
-    :param delivered: Delivered, and not read yet.
-    :param read: Read or played.
-    :param failed: Failed.
-    """
-
-    accepted: int = 0
-    sent: int = 0
-    delivered: int = 0
-    read: int = 0
+    accepted: int = 0  # only receipts with words that this version does not know
+    sent: int = 0  # sent on by WhatsApp, not delivered yet
+    delivered: int = 0  # not read yet
+    read: int = 0  # or played
     failed: int = 0
 
     @property
@@ -133,20 +103,12 @@ class Counts:
 def count_receipts(
     store: EventStore, send_hashes: Iterable[str], *, since: Mapping[str, int] | None = None
 ) -> dict[str, Counts]:
-    """
-    Return for each send how far its positions have got, with one query for 10,000 sends.
-
-    If a position has several messages, one that arrived counts, in any epoch; otherwise that of the latest epoch.
-
-    :param store: The event store.
-    :param send_hashes: Hashes of the sends; a send without receipts has counts of 0.
-    :param since: For a send, the first epoch that counts: messages before a clear that sends to everybody again say
-        nothing about those after it. Sends that are not in it count from their first message.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
+    """Return for each send, by its hash, how far its positions have got, with one query for 10,000 sends."""
+    # First epochs that count: after a clear that sends to everybody again, earlier messages say nothing.
     table, firsts = statuses.c, since or {}
     found: dict[str, dict[str, int]] = {send_hash: {} for send_hash in send_hashes}
     arrived = table.status_rank >= _ARRIVED
+    # Of several messages of a position, one that arrived counts, in any epoch; otherwise that of the latest epoch.
     order = case(
         (arrived, _ABOVE_EPOCHS + table.status_rank),
         else_=cast(table.send_epoch, BigInteger) * 100 + table.status_rank,
@@ -169,30 +131,14 @@ def count_receipts(
 
 
 def read_receipts(store: EventStore, send_hash: str) -> Iterator[Receipt]:
-    """
-    Yield what the receipts say about each message of a send, in the order of its positions; within one, by epoch.
-
-    The rows are read in pages, each by its own query, so nothing is locked meanwhile; a receipt that arrives meanwhile
-    may be included or not.
-
-    :param store: The event store.
-    :param send_hash: Hash of the send.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
+    """Yield what the receipts say about each message of a send, by position; within one, by epoch."""
+    # Each page has its own query, so nothing is locked; a receipt that arrives meanwhile may be included or not.
     for _, rows in itertools.groupby(_pages(store, send_hash), key=lambda row: row["send_position"]):
         yield from _fold(rows)
 
 
 def receipts_at(store: EventStore, send_hash: str, positions: Sequence[int]) -> dict[int, list[Receipt]]:
-    """
-    Return what the receipts say about some positions of a send; positions without a receipt are left out.
-
-    :param store: The event store.
-    :param send_hash: Hash of the send.
-    :param positions: The recipients' positions in its list.
-    :return: For each position the receipts of its messages, by epoch.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
+    """Return what the receipts say about positions of a send, by epoch; those without a receipt are left out."""
     table = statuses.c
     found: dict[int, list[Receipt]] = {}
     for some in _chunks(positions, CHUNK):
@@ -209,13 +155,7 @@ def receipts_at(store: EventStore, send_hash: str, positions: Sequence[int]) -> 
 
 
 def receipts_of(store: EventStore, message_ids: Sequence[str]) -> dict[str, Receipt]:
-    """
-    Return what the receipts say about some messages, with any callback data; messages without a receipt are left out.
-
-    :param store: The event store.
-    :param message_ids: wamids.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
+    """Return what the receipts say about messages, with any callback data; those without a receipt are left out."""
     table = statuses.c
     found: dict[str, Receipt] = {}
     for some in _chunks(message_ids, CHUNK):

@@ -62,22 +62,13 @@ _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """
-    Who may deliver, and how long events are kept.
+    """Who may deliver, and how long events are kept."""
 
-    :param verify_token: The token that WhatsApp repeats when the address is set.
-    :param app_secret: Secret of the Meta app; the receiver checks its signatures, and marks events verified.
-    :param path_secret: Last part of the URL: at least 32 letters, digits, dashes and underscores.
-    :param keep_days: Days after which events, except opt-outs, are deleted; 0: never.
-    :param words: Words with which replies opt out.
-    :raises ConfigurationError: Neither secret is set, or one is malformed.
-    """
-
-    verify_token: str = field(repr=False)
-    app_secret: str | None = field(default=None, repr=False)
-    path_secret: str | None = field(default=None, repr=False)
-    keep_days: float = 90
-    words: OptOutWords = field(default_factory=opt_out_words, repr=False)
+    verify_token: str = field(repr=False)  # which WhatsApp repeats when the address is set
+    app_secret: str | None = field(default=None, repr=False)  # the Meta app's; with it, events are verified
+    path_secret: str | None = field(default=None, repr=False)  # last part of the URL
+    keep_days: float = 90  # days after which events, except opt-outs, are deleted; 0: never
+    words: OptOutWords = field(default_factory=opt_out_words, repr=False)  # with which replies opt out
 
     def __post_init__(self) -> None:
         if not self.verify_token:
@@ -106,12 +97,7 @@ class Settings:
 
 
 class Receiver:
-    """
-    The application's state and its answers.
-
-    :param store: The store, with its tables.
-    :param settings: Who may deliver.
-    """
+    """The application's state and its answers."""
 
     def __init__(self, store: EventStore, settings: Settings) -> None:
         self._store = store
@@ -284,12 +270,7 @@ class _Held:
 
 
 def receiver_app(store: EventStore, settings: Settings) -> Starlette:
-    """
-    Return the application; any path except its own ones is an address for deliveries.
-
-    :param store: The store, with its tables.
-    :param settings: Who may deliver.
-    """
+    """Return the application; any path except its own ones is an address for deliveries."""
     receiver = Receiver(store, settings)
     return Starlette(
         routes=[

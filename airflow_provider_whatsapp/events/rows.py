@@ -17,26 +17,17 @@ Row = dict[str, Any]
 
 
 class Rows:
-    """
-    Rows that are written together, each key once; for the same key a verified row counts, otherwise the first one.
-
-    :param now: When the events were received.
-    """
+    """Rows that are written together, one for each key: the first verified one, otherwise the first one."""
 
     def __init__(self, now: datetime) -> None:
-        self._now = now
+        self._now = now  # when the events were received
         self.statuses: dict[tuple[str, ...], Row] = {}
         self.messages: dict[tuple[str, ...], Row] = {}
         self.others: dict[tuple[str, ...], Row] = {}
         self.preferences: list[Row] = []
 
     def add(self, events: Iterable[Event], *, verified: bool) -> None:
-        """
-        Add the events of one delivery.
-
-        :param events: Its events.
-        :param verified: Its signature was checked.
-        """
+        """Add the events of one delivery; verified: its signature was checked."""
         for event in events:
             row: Row = {"verified": verified, "received_at": self._now}
             if isinstance(event, Status):

@@ -23,38 +23,21 @@ WAIT = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """
-    A row of ``whatsapp_sends``: one for a task instance, for any number of recipients.
+    """A row of ``whatsapp_sends``: one for a task instance, for any number of recipients."""
 
-    :param send_hash: Hash from :func:`~airflow_provider_whatsapp.delivery.callback_data.key_hash`; statuses carry it.
-    :param dag_id: The DAG.
-    :param run_id: The DAG run.
-    :param task_id: The task.
-    :param map_index: Index of a mapped task; otherwise -1.
-    :param account_id: WhatsApp Business Account.
-    :param phone_number_id: The sending number's ID.
-    :param template_name: The template; None: the messages use no template.
-    :param sent_at: When the task's first try began to send.
-    """
-
-    send_hash: str
+    send_hash: str  # from key_hash(); statuses carry it
     dag_id: str
     run_id: str
     task_id: str
-    map_index: int
-    account_id: str | None
-    phone_number_id: str | None
-    template_name: str | None
-    sent_at: datetime
+    map_index: int  # -1: the task is not mapped
+    account_id: str | None  # WhatsApp Business Account
+    phone_number_id: str | None  # of the sending number
+    template_name: str | None  # None: the messages use no template
+    sent_at: datetime  # when the task's first try began to send
 
 
 class SendRecorder:
-    """
-    Writes rows in a separate thread; a store that cannot be reached causes only one log line.
-
-    :param url: URL of the store.
-    :param sends: The rows.
-    """
+    """Writes rows in a separate thread; a store that cannot be reached causes only one log line."""
 
     def __init__(self, url: URL, *sends: Send) -> None:
         self._url = url
@@ -70,11 +53,7 @@ class SendRecorder:
             self._report("no thread could start")
 
     def finish(self, most: float | None = None) -> None:
-        """
-        Wait until the rows are written.
-
-        :param most: The longest wait, in seconds; None: :data:`WAIT`.
-        """
+        """Wait until the rows are written, at most ``most`` seconds, and never longer than :data:`WAIT`."""
         seconds = WAIT if most is None else max(0.0, min(WAIT, most))
         if self._thread.ident is None:
             return

@@ -40,13 +40,7 @@ class _Server(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """
-    Return a socket that listens.
-
-    :param host: Address or name.
-    :param port: Port; 0: a free one.
-    :raises OSError: The port is in use, or the address does not belong to this machine.
-    """
+    """Return a socket that listens; port 0: a free one."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
     try:
@@ -60,26 +54,14 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def url_of(host: str, listener: socket.socket) -> str:
-    """
-    Return the receiver's URL on this machine.
-
-    :param host: The host to which it is bound.
-    :param listener: The listening socket.
-    """
+    """Return the receiver's URL on this machine."""
     reached = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104
     shown = f"[{reached}]" if ":" in reached else reached
     return f"http://{shown}:{listener.getsockname()[1]}"
 
 
 def serve(store: EventStore, settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
-    """
-    Serve until a signal ends it, then close the store.
-
-    :param store: The store, with its tables.
-    :param settings: Who may deliver.
-    :param listener: Socket from :func:`bind`.
-    :param ready: Called once the server accepts connections.
-    """
+    """Serve until a signal ends it, then close the store; call ``ready`` once the server accepts connections."""
     # After its end uvicorn raises the signal again, which by default would make a clean stop look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:
@@ -92,12 +74,7 @@ def serve(store: EventStore, settings: Settings, listener: socket.socket, ready:
 
 @contextlib.contextmanager
 def running(store: EventStore, settings: Settings) -> Iterator[str]:
-    """
-    Serve in a thread of this process, at a free port, for tests; yield the URL.
-
-    :param store: The store, with its tables; it stays open.
-    :param settings: Who may deliver.
-    """
+    """Serve in a thread of this process, at a free port, for tests; yield the URL, and leave the store open."""
     ready = threading.Event()
     host = "127.0.0.1"
     listener = bind(host, 0)

@@ -44,41 +44,23 @@ class StoreError(WhatsAppError):
 
 
 class EventStore:
-    """
-    Reads and writes the store's tables; safe to use from many threads.
-
-    :param engine: Engine from :func:`~airflow_provider_whatsapp.events.engine.open_engine`.
-    :param read_seconds: Seconds from now for all reads together; None: no common limit.
-    """
+    """Reads and writes the store's tables; safe to use from many threads."""
 
     def __init__(self, engine: Engine, *, read_seconds: float | None = None) -> None:
         self._engine = engine
+        # The seconds are for all reads together, from now on; None: no common limit.
         self._reads_until = None if read_seconds is None else time.monotonic() + read_seconds
         self._insert = _UPSERTS.get(engine.dialect.name)
 
     @classmethod
     def open(cls, url: str | URL, *, pool_size: int = 3, read_seconds: float | None = None) -> EventStore:
-        """
-        Return a store, which does not connect yet.
-
-        :param url: Database URL as SQLAlchemy reads it.
-        :param pool_size: The most connections at a time.
-        :param read_seconds: Seconds from now for all reads together; None: no common limit.
-        :raises ConfigurationError: The URL cannot be read, or its driver is not installed.
-        """
+        """Return a store, which does not connect yet."""
         return cls(open_engine(url, pool_size=pool_size), read_seconds=read_seconds)
 
     @classmethod
     @contextlib.contextmanager
     def checked(cls, url: str | URL, *, read_seconds: float | None = None) -> Iterator[EventStore]:
-        """
-        Open a store with the tables of this version, for one use by one thread, and close it at the end of the block.
-
-        :param url: As for :meth:`open`.
-        :param read_seconds: As for :meth:`open`.
-        :raises ConfigurationError: See :meth:`open` and :meth:`check`.
-        :raises StoreError: The database cannot be reached, or refuses.
-        """
+        """Open a store with the tables of this version, for one thread, and close it at the end of the block."""
         store = cls.open(url, pool_size=1, read_seconds=read_seconds)
         try:
             store.check()
@@ -92,31 +74,17 @@ class EventStore:
         return self._engine.dialect.name
 
     def create_or_upgrade(self) -> None:
-        """
-        Create the tables, or upgrade those of an earlier version.
-
-        :raises ConfigurationError: A newer version of this package has created them.
-        :raises StoreError: The database cannot be reached, or refuses.
-        """
+        """Create the tables, or upgrade those of an earlier version; raises ConfigurationError for newer ones."""
         with _reported():
             tables.create_or_upgrade(self._engine)
 
     def check(self) -> None:
-        """
-        Check that the database can be reached and has the tables of this version.
-
-        :raises ConfigurationError: It has no tables, or those of another version.
-        :raises StoreError: The database cannot be reached, or refuses.
-        """
+        """Check that the database can be reached, and has the tables of this version (else ConfigurationError)."""
         with _reported():
             tables.check_version(self._engine)
 
     def ping(self) -> None:
-        """
-        Check that the database can be reached.
-
-        :raises StoreError: It cannot be reached.
-        """
+        """Check that the database can be reached."""
         with self._reading() as connection:
             connection.execute(text("SELECT 1"))
 
@@ -125,12 +93,7 @@ class EventStore:
         self._engine.dispose()
 
     def write(self, deliveries: Iterable[tuple[Sequence[Event], bool]]) -> None:
-        """
-        Write the events of deliveries in one transaction; they are durable once this method returns.
-
-        :param deliveries: The events of each, and whether its signature was checked.
-        :raises StoreError: Nothing was written.
-        """
+        """Write the events of deliveries in one transaction; they are durable once this method returns."""
         rows = Rows(datetime.now(UTC))
         for events, verified in deliveries:
             rows.add(events, verified=verified)
@@ -138,12 +101,7 @@ class EventStore:
             self.put_events(connection, rows)
 
     def put_events(self, connection: Connection, rows: Rows) -> None:
-        """
-        Write events in a transaction.
-
-        :param connection: Connection from :meth:`writing`.
-        :param rows: The events.
-        """
+        """Write events in a transaction of :meth:`writing`."""
         for table, kept in (
             (tables.statuses, rows.statuses),
             (tables.others, rows.others),
@@ -188,13 +146,7 @@ class EventStore:
             self.insert_new(connection, table, row)
 
     def insert_new(self, connection: Connection, table: Table, row: Row) -> None:
-        """
-        Insert a row, unless its key exists.
-
-        :param connection: Connection from :meth:`writing`.
-        :param table: A table of the store.
-        :param row: Its columns, except those with a default.
-        """
+        """Insert a row in a transaction of :meth:`writing`, unless its key exists."""
         if self._insert is not None:
             statement = self._insert(table).on_conflict_do_nothing(index_elements=list(_ONCE[table]))
             connection.execute(statement, [row])
@@ -205,11 +157,8 @@ class EventStore:
             connection.execute(insert(table), [row])
 
     def _put_preference(self, connection: Connection, row: Row) -> None:
-        """
-        Keep a person's latest signed wish, their latest unsigned one, and the opt-out that follows from the two.
-
-        So the result does not depend on the order and number of deliveries.
-        """
+        """Keep a person's latest signed wish, their latest unsigned one, and the opt-out that follows from both."""
+        # So the result does not depend on the order and number of deliveries.
         self.insert_new(connection, tables.opt_outs, row)
         this = _is_row(tables.opt_outs, row)
         # A concurrent writer of this person's wish waits here, and then sees this one.
@@ -226,34 +175,19 @@ class EventStore:
         connection.execute(update(tables.opt_outs).where(this).values(dict(counting)))
 
     def record_preferences(self, rows: Iterable[Row]) -> None:
-        """
-        Keep wishes from elsewhere: from stored messages, or from a task that sends.
-
-        :param rows: All columns of ``whatsapp_opt_outs``.
-        :raises StoreError: Nothing was written.
-        """
+        """Keep wishes, as rows of ``whatsapp_opt_outs``, from stored messages or from a task that sends."""
         with self._writing() as connection:
             for row in sorted(rows, key=_contact):
                 self._put_preference(connection, row)
 
     def record_sends(self, rows: Sequence[Row]) -> None:
-        """
-        Keep what tasks send; an existing row is not changed.
-
-        :param rows: All columns of ``whatsapp_sends``.
-        :raises StoreError: Nothing was written.
-        """
+        """Keep what tasks send, as rows of ``whatsapp_sends``; an existing row is not changed."""
         with self._writing() as connection:
             for row in rows:
                 self.insert_new(connection, tables.sends, row)
 
     def furthest(self, message_ids: Sequence[str]) -> dict[str, Row]:
-        """
-        Return for each message the row with the highest rank; messages without a status are left out.
-
-        :param message_ids: wamids.
-        :raises StoreError: The database cannot be reached, or refuses.
-        """
+        """Return for each message the row with the highest rank; messages without a status are left out."""
         best: dict[str, Row] = {}
         table = tables.statuses
         with self._reading() as connection:
@@ -266,13 +200,7 @@ class EventStore:
         return best
 
     def delete_older(self, days: float) -> int:
-        """
-        Delete some of the old rows; opt-outs are kept without a limit.
-
-        :param days: The age, in days, from which on rows are deleted.
-        :return: Number of deleted rows; 0: none is left.
-        :raises StoreError: The database cannot be reached, or refuses.
-        """
+        """Delete some of the rows older than a number of days, except opt-outs; return how many, 0: none is left."""
         before, count = datetime.now(UTC) - timedelta(days=days), 0
         for table, column in tables.AGES.items():
             first = next(iter(table.primary_key.columns))
@@ -286,19 +214,13 @@ class EventStore:
         return count
 
     def reading(self) -> contextlib.AbstractContextManager[Connection]:
-        """
-        Yield a connection for queries of other modules; leaving the block ends its transaction.
-
-        :raises StoreError: The database cannot be reached, or refuses, also inside the block.
-        """
+        """Yield a connection for queries of other modules; leaving the block ends its transaction."""
+        # A database's error inside the block becomes a StoreError.
         return self._reading()
 
     def writing(self) -> contextlib.AbstractContextManager[Connection]:
-        """
-        Yield a connection for one transaction of other modules; leaving the block without an error commits.
-
-        :raises StoreError: Nothing was written; also inside the block.
-        """
+        """Yield a connection for one transaction of other modules; leaving the block without an error commits."""
+        # A database's error inside the block becomes a StoreError; then nothing was written.
         return self._writing()
 
     @contextlib.contextmanager
@@ -335,28 +257,19 @@ _ONCE: dict[Table, tuple[str, ...]] = {
 
 
 def which_counts(signed: Any, unsigned: Any) -> Any:
-    """
-    Return which of a person's two wishes counts; None: there is no wish.
-
-    An opt-out counts until a later wish ends it, and no unsigned wish ends a signed one, because anyone who knows the
-    receiver's address could have sent it. But an unsigned opt-out counts: a message too few harms nobody.
-
-    :param signed: The latest signed wish.
-    :param unsigned: The latest unsigned wish.
-    """
+    """Return which of a person's latest signed and latest unsigned wish counts; None: there is no wish."""
     if signed is None or unsigned is None:
         return signed or unsigned
+    # No unsigned wish ends a signed opt-out, because anyone who knows the receiver's address could have sent it.
+    # But an unsigned opt-out counts until a later signed wish ends it: a message too few harms nobody.
     stands = unsigned["opted_out"] and not signed["opted_out"]
     return unsigned if stands and unsigned["changed_at"] >= signed["changed_at"] else signed
 
 
 def _one_at_a_time(connection: Connection) -> None:
-    """
-    Wait until no other transaction is open that inserts messages.
-
-    So their numbers rise in the order of the commits, and a reader that continues from a number misses none. In SQLite
-    only one transaction can write in any case.
-    """
+    """Wait until no other transaction is open that inserts messages."""
+    # So their numbers rise in the order of the commits, and a reader that continues from a number misses none.
+    # In SQLite only one transaction can write in any case.
     connection.execute(select(tables.schema.c.version).with_for_update()).all()
 
 

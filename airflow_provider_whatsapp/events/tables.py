@@ -323,12 +323,7 @@ AGES = {
 
 
 def create_or_upgrade(engine: Engine) -> None:
-    """
-    Create the tables, or upgrade those of an earlier version; two processes may do so at the same time.
-
-    :param engine: Engine from :func:`~airflow_provider_whatsapp.events.engine.open_engine`.
-    :raises ConfigurationError: A newer version of this package has created them.
-    """
+    """Create the tables, or upgrade those of an earlier version; two processes may do so at the same time."""
     file = sqlite_file(engine)
     if file is not None:
         create_private(file)
@@ -352,12 +347,7 @@ def create_or_upgrade(engine: Engine) -> None:
 
 
 def check_version(engine: Engine) -> None:
-    """
-    Check that the database has the tables of this version.
-
-    :param engine: Engine from :func:`~airflow_provider_whatsapp.events.engine.open_engine`.
-    :raises ConfigurationError: It has no tables, or those of another version.
-    """
+    """Check that the database has the tables of this version (else ConfigurationError)."""
     file = sqlite_file(engine)
     version = None
     if file is None or file.exists():  # connecting would create an empty file

@@ -31,40 +31,27 @@ RETENTION_EVERY = 3_600.0
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """
-    One delivery that waits to be written.
-
-    :param events: Its events.
-    :param verified: Its signature was checked.
-    :param done: Done when the events are durable; its exception says why they are not.
-    """
+    """One delivery that waits to be written."""
 
     events: Sequence[Event]
-    verified: bool
-    done: Future[None] = field(default_factory=Future)
+    verified: bool  # its signature was checked
+    done: Future[None] = field(default_factory=Future)  # when the events are durable; its exception: why not
 
 
 class Writer:
-    """
-    Writes deliveries in the order of their arrival, and deletes old events when there is nothing else to do.
-
-    :param store: The store.
-    :param keep_days: Days after which events are deleted; 0: never.
-    :param observe: Called after each commit with its deliveries and its duration in seconds; None: not called.
-    :param clock: Returns monotonic seconds.
-    """
+    """Writes deliveries in the order of their arrival, and deletes old events when there is nothing else to do."""
 
     def __init__(
         self,
         store: EventStore,
         *,
-        keep_days: float = 0,
+        keep_days: float = 0,  # days after which events are deleted; 0: never
         observe: Callable[[Sequence[Delivery], float], None] | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.monotonic,  # monotonic seconds
     ) -> None:
         self._store = store
         self._keep_days = keep_days
-        self._observe = observe
+        self._observe = observe  # after each commit, with its duration in seconds
         self._clock = clock
         self._next_retention = clock()
         self._queue: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
@@ -75,23 +62,12 @@ class Writer:
         self._thread.start()
 
     def stop(self, seconds: float = 30.0) -> None:
-        """
-        Write what has been submitted, and end.
-
-        :param seconds: The longest wait.
-        """
+        """Write what has been submitted, and end; wait for that at most the given seconds."""
         self._queue.put(None)
         self._thread.join(seconds)
 
     def submit(self, events: Sequence[Event], *, verified: bool) -> Future[None]:
-        """
-        Hand over a delivery.
-
-        :param events: Its events.
-        :param verified: Its signature was checked.
-        :return: Done when the events are durable; its exception is a
-            :class:`~airflow_provider_whatsapp.events.store.StoreError` if they are not.
-        """
+        """Hand over a delivery; the future is done once its events are durable, or has a StoreError."""
         delivery = Delivery(events, verified)
         self._queue.put(delivery)
         return delivery.done
@@ -166,11 +142,7 @@ def _is_away(error: StoreError) -> bool:
 
 
 def count_kinds(deliveries: Sequence[Delivery]) -> dict[str, int]:
-    """
-    Return the number of events by kind.
-
-    :param deliveries: The deliveries.
-    """
+    """Return the number of events by kind."""
     found = {"status": 0, "message": 0, "other": 0}
     for delivery in deliveries:
         for event in delivery.events:

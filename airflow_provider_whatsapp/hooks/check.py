@@ -27,19 +27,13 @@ _WORD = re.compile(r"[A-Z][A-Z0-9_]{0,40}", re.ASCII)
 
 
 def check(make_client: Callable[[], WhatsAppClient]) -> tuple[bool, str]:
-    """
-    Test what the connection names, in the order in which a send needs it; the test sends nothing to anybody.
-
-    Airflow shows the text unmasked to people who may edit connections, and they choose the host. So the text contains
-    only our own words, IDs, and values in the form of a number's facts; it quotes no host except Maton's.
-
-    :param make_client: Makes the client; raises the errors of the connection's fields.
-    :return: Whether everything is right, and a sentence for the user.
-    """
+    """Test what the connection names, in the order in which a send needs it; the test sends nothing to anybody."""
     try:
         client = make_client()
     except WhatsAppError as error:
         return False, str(error)
+    # Airflow shows the text unmasked to people who may edit connections, and they choose the host. So it has only our
+    # own words, IDs and values in the form of a number's facts, and it quotes no host except Maton's.
     trusted = is_maton_s(client.config.host) and client.config.verify is not False
     try:
         _check_maton(client)

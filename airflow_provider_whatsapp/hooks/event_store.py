@@ -34,11 +34,7 @@ def events_conn_id() -> str | None:
 
 
 def event_store_url() -> URL | None:
-    """
-    Return the URL of the event store; None: ``[whatsapp] events_conn_id`` is not set.
-
-    :raises ConfigurationError: The connection does not exist, or names no database.
-    """
+    """Return the URL of the event store; None: ``[whatsapp] events_conn_id`` is not set."""
     conn_id = events_conn_id()
     if conn_id is None:
         return None
@@ -55,46 +51,31 @@ def event_store_url() -> URL | None:
 
 @contextlib.contextmanager
 def opened_event_store() -> Iterator[EventStore | None]:
-    """
-    Open the event store, and close it at the end of the block; None: ``[whatsapp] events_conn_id`` is not set.
-
-    :raises ConfigurationError: The connection does not exist, or the database holds no events of this version.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
+    """Open the event store, and close it at the end of the block; None: ``[whatsapp] events_conn_id`` is not set."""
     url = event_store_url()
     if url is None:
         yield None
         return
     from airflow_provider_whatsapp.events.store import EventStore
 
+    # ConfigurationError: the database holds no events of this version. StoreError: it cannot be reached, or refuses.
     with EventStore.checked(url) as store:
         yield store
 
 
 async def aevent_store_url(conn_id: str) -> URL:
-    """
-    Return the URL of an event store, without blocking the event loop during the look-up of its connection.
-
-    :param conn_id: The Airflow connection.
-    :raises ConfigurationError: The connection names no database.
-    :raises AirflowNotFoundException: No connection has this ID.
-    """
+    """Return the URL of an event store, without blocking the event loop during the look-up of its connection."""
     from airflow_provider_whatsapp.hooks.maton_whatsapp import _pool
 
+    # AirflowNotFoundException: no connection has this ID.
     return database_url(conn_id, await aget_connection(conn_id, _pool()))
 
 
 def database_url(conn_id: str, connection: Connection) -> URL:
-    """
-    Return the URL of an Airflow connection's database.
-
-    :param conn_id: ID of the connection, for the error.
-    :param connection: A connection of type ``postgres``, ``sqlite``, or a type named like an SQLAlchemy dialect.
-    :raises ConfigurationError: The connection names no database.
-    """
+    """Return the URL of an Airflow connection's database; raises ConfigurationError if it names none."""
     from sqlalchemy.engine import URL
 
-    kind = (connection.conn_type or "").replace("-", "+")
+    kind = (connection.conn_type or "").replace("-", "+")  # postgres, sqlite, or an SQLAlchemy dialect
     if kind == "sqlite":
         # Airflow stores the path as the host.
         path = connection.host or connection.schema
@@ -132,14 +113,7 @@ def _options(extra: str | None) -> dict[str, str]:
 def recorded_send(
     context: Mapping[str, Any], send_hash: str, config: ClientConfig, template_name: str | None
 ) -> Iterator[None]:
-    """
-    Record in the event store, if there is one, which task sends in the block; the block does not wait for the record.
-
-    :param context: Airflow's context; without a task instance in it nothing is recorded.
-    :param send_hash: The hash at the start of the messages' callback data.
-    :param config: The connection's configuration.
-    :param template_name: The template; None: the messages use no template.
-    """
+    """Record in the event store, if any, which task sends in the block; the block does not wait for the record."""
     recorder = send_recorder(context, send_hash, config, template_name)
     if recorder is None:
         yield
@@ -159,16 +133,9 @@ def send_recorder(
     *,
     ask: Callable[[Callable[[], URL | None]], URL | None] = lambda find: find(),
 ) -> SendRecorder | None:
-    """
-    Return what records a task in the event store; None: there is no store or no task.
-
-    :param context: Airflow's context.
-    :param send_hash: As for :func:`recorded_send`.
-    :param config: As for :func:`recorded_send`.
-    :param template_name: As for :func:`recorded_send`.
-    :param ask: Calls the look-up of the store's connection, for example within a time budget.
-    """
+    """Return what records a task in the event store; None: there is no store or no task."""
     ti: Any = context.get("ti")
+    # ask calls the look-up of the store's connection, for example within a time budget.
     url = _url_or_warning(ask) if ti is not None and events_conn_id() is not None else None
     if url is None:
         return None

@@ -30,30 +30,17 @@ _WAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """
-    The location of a file or folder, in a form that can be compared.
+    """The location of a file or folder, in a form that can be compared."""
 
-    :param store: Scheme, connection and bucket of an object store; None: the local disk.
-    :param parts: The path's parts.
-    """
-
-    store: tuple[str, str, str] | None
+    store: tuple[str, str, str] | None  # scheme, connection, bucket of an object store; None: the local disk
     parts: tuple[str, ...]
 
     def holds(self, other: Place) -> bool:
-        """
-        Return whether another place is this one or below it.
-
-        :param other: The other place.
-        """
+        """Return whether another place is this one or below it."""
         return self.store == other.store and other.parts[: len(self.parts)] == self.parts
 
     def resolved(self) -> Place:
-        """
-        Return the place with its links resolved, which reads the disk.
-
-        :raises ValueError: The links form a circle.
-        """
+        """Return the place with its links resolved, which reads the disk; raises ValueError if they form a circle."""
         if self.store is not None:
             return self
         try:
@@ -67,23 +54,13 @@ class Place:
         return len(self.parts) < 2 if self.store is None else not self.store[2]
 
 
-def place_of(source: Any) -> Place:
-    """
-    Return the place of a source, with links on a disk resolved.
-
-    :param source: A path, an ``ObjectStoragePath``, or the URL of an object store.
-    :raises ValueError: The path leads out of its folder by ``..``, or is not a path.
-    """
+def place_of(source: Any) -> Place:  # a path, an ObjectStoragePath, or the URL of an object store
+    """Return the place of a source, with links on a disk resolved; raises ValueError if it climbs or is no path."""
     return seeming_place(source).resolved()
 
 
-def seeming_place(source: Any) -> Place:
-    """
-    Return the place that a source's name says, without resolving links: no disk and no store is read.
-
-    :param source: A path, an ``ObjectStoragePath``, or the URL of an object store.
-    :raises ValueError: The path in a store contains ``..``, or is not a path.
-    """
+def seeming_place(source: Any) -> Place:  # a path, an ObjectStoragePath, or the URL of an object store
+    """Return the place that a source's name says, without resolving links; raises ValueError if it is no path."""
     store, path = _taken_apart(source)
     if store is None:
         try:
@@ -99,12 +76,7 @@ def seeming_place(source: Any) -> Place:
 
 
 def spellings(path: str) -> list[str]:
-    """
-    Return every spelling in which a later reader may understand a path: with percent-encodings and backslashes
-    decoded.
-
-    :param path: The path, or the end of one.
-    """
+    """Return every spelling that a later reader may see in a path: with percent-encodings and backslashes decoded."""
     found = [path]
     for _ in range(4):
         decoded = unquote(found[-1])
@@ -136,22 +108,12 @@ def _taken_apart(source: Any) -> tuple[tuple[str, str, str] | None, str]:
 
 
 def media_roots() -> list[Place] | None:
-    """
-    Return the folders of ``[whatsapp] media_roots``; None: it is not set, and no folder is excluded.
-
-    :raises ConfigurationError: A folder is neither an absolute path nor the URL of an object store.
-    """
+    """Return the folders of ``[whatsapp] media_roots``; None: it is not set, and no folder is excluded."""
     return configured_folders("media_roots") or None
 
 
 def configured_folders(option: str, *, resolve: bool = True) -> list[Place]:
-    """
-    Return the folders in an option of Airflow's configuration.
-
-    :param option: Name of the option in the section ``[whatsapp]``.
-    :param resolve: Resolve links, which reads the disk.
-    :raises ConfigurationError: A folder is neither an absolute path nor the URL of an object store.
-    """
+    """Return the folders in an option of ``[whatsapp]``; ``resolve``: resolve links, which reads the disk."""
     given = conf.get("whatsapp", option, fallback="") or ""
     texts = [text.strip() for text in re.split(r"[,\n]", given) if text.strip()]
     folders = []
@@ -169,14 +131,8 @@ def configured_folders(option: str, *, resolve: bool = True) -> list[Place]:
 
 
 def readable(source: Any, *, field: str, links: bool = False) -> Any:
-    """
-    Return a source in the form in which it may be read: unchanged, or with ``media_roots`` its path without links.
-
-    :param source: A value from a DAG's author, Jinja or an XCom; anything but a path is returned unchanged.
-    :param field: Name of the argument, for the error.
-    :param links: The task itself reads a URL, such as a list's; a media URL goes to WhatsApp unchanged.
-    :raises PayloadError: The source is a path outside ``media_roots``.
-    """
+    """Return a source in the form in which to read it: unchanged, or with ``media_roots`` its path without links."""
+    # With links, the task itself reads a URL, such as a list's; a media URL goes to WhatsApp unchanged.
     if not (_is_path(source) or (links and isinstance(source, str))):
         return source
     roots = media_roots()
@@ -202,14 +158,10 @@ def _is_path(source: Any) -> bool:
 
 
 class RowFiles:
-    """
-    The files that the rows of a list may name.
-
-    :param prefix: What the author has written in front of the first column: ``"s3://bucket/invoices/"`` in
-        ``"s3://bucket/invoices/{number}.pdf"``.
-    """
+    """The files that the rows of a list may name."""
 
     def __init__(self, prefix: str) -> None:
+        # What the author has written before the first column: "s3://bucket/invoices/" of "s3://bucket/invoices/{id}".
         self._prefix = prefix[: prefix.rfind("/") + 1]
         self._roots = media_roots()
         self._fence: Place | None = None
@@ -221,12 +173,7 @@ class RowFiles:
             self._fence = None if fence.is_everything else fence
 
     def open(self, source: str) -> Any:
-        """
-        Return the path of a row's file.
-
-        :param source: The argument, filled with the row's values.
-        :raises PayloadError: The row may not name this file, or it is not a regular file; the error does not name it.
-        """
+        """Return the path of a row's file, or refuse it; the error does not name the file."""
         try:
             place = place_of(source)
             if not self._may_read(source, place):
@@ -263,11 +210,7 @@ class RowFiles:
 
 
 def climbs(spelling: str) -> bool:
-    """
-    Return whether a path contains ``..``; in a URL the path ends at a question mark or a number sign.
-
-    :param spelling: One of the path's spellings.
-    """
+    """Return whether a path contains ``..``; in a URL the path ends at a question mark or a number sign."""
     return ".." in re.split(r"[/?#]", spelling)
 
 

@@ -55,15 +55,7 @@ def _say(note: str) -> None:
 
 
 async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """
-    Run a blocking function in this package's own threads, and return its result.
-
-    Cancelling the await does not stop the function: it does not recall a message.
-
-    :param function: The function.
-    :param args: Its arguments.
-    :param kwargs: Its keyword arguments.
-    """
+    """Run a blocking function in this package's own threads; cancelling the await does not stop it."""
     return await asyncio.get_running_loop().run_in_executor(
         _pool(), functools.partial(function, *args, **kwargs)
     )

@@ -34,64 +34,34 @@ _SAY_KIND = (
 
 
 def opened(source: Any, *, field: str = "media") -> Any:
-    """
-    Return a readable source: the URL of an object store as an ``ObjectStoragePath``, any other source unchanged.
-
-    :param source: The source, as the DAG's author gives it.
-    :param field: Name of the argument, for the error.
-    :raises PayloadError: The source is a path outside ``[whatsapp] media_roots``.
-    """
-    source = readable(source, field=field)
+    """Return a readable source: the URL of an object store as an ``ObjectStoragePath``, any other unchanged."""
+    source = readable(source, field=field)  # PayloadError: it is outside [whatsapp] media_roots
     if isinstance(source, str) and source_form(source) == "store":
         return object_path(source)
     return source
 
 
 def own_name(source: Any) -> str | None:
-    """
-    Return the name that a file shows: the given path's, even if the path is a link to another file.
-
-    :param source: The source, as the DAG's author gives it.
-    :return: The name; None: the source is not a path with a name.
-    """
+    """Return the name that a file shows: the given path's, even if that is a link; None: no path with a name."""
     return PurePosixPath(str(source)).name or None if isinstance(source, str | os.PathLike) else None
 
 
 def media_message(
     client: WhatsAppClient,
-    source: Any,
+    source: Any,  # URL, media ID, path, ObjectStoragePath, bytes or binary file object
     *,
-    kind: str | None = None,
+    kind: str | None = None,  # None: by the file's type
     caption: str | None = None,
-    filename: str | None = None,
+    filename: str | None = None,  # that a document shows; None: the file's own
 ) -> Message:
-    """
-    Return a media message; check a file before its upload.
-
-    :param client: Uploads the file, and looks up the kind of a media ID.
-    :param source: URL, media ID, path, ``ObjectStoragePath``, bytes or binary file object.
-    :param kind: The kind of media; None: by the file's type.
-    :param caption: Text below the media.
-    :param filename: Name that a document shows; None: the file's own.
-    :raises PayloadError: The file, the caption or the name breaks a limit; no message was sent.
-    """
+    """Return a media message; check a file before its upload."""
     return _media_message(client, source, kind, KINDS, caption=caption, filename=filename)
 
 
 def template_header(client: WhatsAppClient, header: Any, *, filename: str | None = None) -> Any:
-    """
-    Return a template's header: a text as it is, media as an uploaded or linked part.
-
-    A string is media if it is a URL, a media ID (10 digits or more) or a path (it starts with ``/``, ``./``, ``../`` or
-    ``~/``, or ends in the suffix of a type that WhatsApp accepts), otherwise a text. A dict is explicit: ``{"type":
-    "document", "media": "report"}`` or ``{"type": "text", "text": "report.pdf"}``. Digits that are not a media ID in
-    WhatsApp are a text.
-
-    :param client: Uploads the file, and looks up the kind of a media ID.
-    :param header: The header, as the DAG's author gives it.
-    :param filename: Name that a document shows; None: the file's own.
-    :raises PayloadError: The file does not fit a header; no message was sent.
-    """
+    """Return a template's header: a text as it is, media as an uploaded or linked part."""
+    # A string is media if it is a URL, a media ID (10 digits or more), or a path: it begins with "/", "./", "../" or
+    # "~/", or ends in the suffix of a type that WhatsApp accepts. A dict says whether it is a text or media.
     found = media_of(header, filename)
     if found is None:
         return header
@@ -105,13 +75,7 @@ def template_header(client: WhatsAppClient, header: Any, *, filename: str | None
 
 
 def check_header(header: Any, *, filename: str | None = None) -> None:
-    """
-    Refuse a template's header that does not fit, without any request.
-
-    :param header: As for :func:`template_header`.
-    :param filename: As for :func:`template_header`.
-    :raises PayloadError: A file is missing, too large, or of a type that a header does not accept.
-    """
+    """Refuse a template's header that does not fit, such as a file that is too large, without any request."""
     found = media_of(header, filename)
     if found is not None:
         source, kind, filename = found
@@ -119,16 +83,10 @@ def check_header(header: Any, *, filename: str | None = None) -> None:
 
 
 def media_of(header: Any, filename: str | None = None) -> tuple[Any, str | None, str | None] | None:
-    """
-    Return the source of a header's media, its kind (None: by the file's type) and its file name.
-
-    :param header: As for :func:`template_header`.
-    :param filename: As for :func:`template_header`.
-    :return: None if the header is not media: a text, None, or Graph's own JSON.
-    """
+    """Return the source of a header's media, its kind (None: by the file's type) and file name; None: no media."""
     if isinstance(header, Mapping):
         if "media" not in header:
-            return None
+            return None  # a text, or Graph's own JSON
         return header["media"], header.get("type"), header.get("filename", filename)
     return None if header is None or not looks_like_media(header) else (header, None, filename)
 

@@ -23,12 +23,7 @@ PACKAGES = {
 
 
 def object_path(url: str) -> ObjectStoragePath:
-    """
-    Return the path of an object in a store, or of a local file.
-
-    :param url: The URL, for example ``s3://bucket/key``.
-    :raises ConfigurationError: No installed package reads this store.
-    """
+    """Return the path of a store's object, or of a local file; raises ConfigurationError if no package reads it."""
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_whatsapp.client.errors import ConfigurationError
@@ -53,10 +48,5 @@ def object_path(url: str) -> ObjectStoragePath:
 
 
 def as_object_path(path: Any) -> Any:
-    """
-    Return a path or URL as an ``ObjectStoragePath``, without opening it.
-
-    :param path: A text; or an object with a path's methods, which is returned unchanged.
-    :raises ConfigurationError: No installed package reads this store.
-    """
+    """Return a path or URL as an ``ObjectStoragePath``, without opening it."""
     return object_path(path) if isinstance(path, str) else path

@@ -23,15 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class ReceiptsFirst:
-    """
-    Returns how far a message has got, in the form of the message history.
-
-    If there is a store and the history is closed, a message that the store does not know counts as accepted: its
-    receipt may still come.
-
-    :param history: Asks the history about one message.
-    :param find: Returns the receipts of messages; None: there is no store.
-    """
+    """Returns how far a message has got, in the form of the message history."""
 
     def __init__(
         self,
@@ -39,18 +31,14 @@ class ReceiptsFirst:
         find: Callable[[Sequence[str]], Mapping[str, Receipt]] | None,
     ) -> None:
         self._history = history
-        self._find = find
+        self._find = find  # None: there is no store
         self._found: dict[str, Receipt] = {}
         self._loaded: set[str] = set()
         self._closed = False
         self._away = False
 
     def load(self, message_ids: Sequence[str]) -> None:
-        """
-        Ask the store about several messages together; a store that cannot be reached causes only one line in the log.
-
-        :param message_ids: wamids.
-        """
+        """Ask the store about several wamids together; if it cannot be reached, only one line appears in the log."""
         if self._find is None:
             return
         try:
@@ -66,14 +54,9 @@ class ReceiptsFirst:
         self._loaded = set(message_ids)
 
     def __call__(self, message_id: str) -> Mapping[str, Any]:
-        """
-        Return how far a message has got: ``{"status": ..., "timestamp": ..., "error": ...}``.
-
-        :param message_id: The wamid; it is looked up now, unless :meth:`load` has done so.
-        :raises WhatsAppError: The history did not answer; without a store also if it is closed to this connection.
-        """
+        """Return how far a message has got: ``{"status": ..., "timestamp": ..., "error": ...}``."""
         if self._find is None:
-            return self._history(message_id)
+            return self._history(message_id)  # raises an error also if it is closed to this connection
         if message_id not in self._loaded:
             self.load([message_id])
         self._loaded.discard(message_id)
@@ -81,6 +64,7 @@ class ReceiptsFirst:
         return _fact(receipt) if receipt is not None else self._ask_history(message_id)
 
     def _ask_history(self, message_id: str) -> Mapping[str, Any]:
+        # If the history is closed, a message that the store does not know is accepted: its receipt may still come.
         accepted = {"status": "accepted", "timestamp": None, "error": None}
         if self._closed:
             return accepted
@@ -113,31 +97,21 @@ def receipts_first(
     *,
     ask: Callable[[Callable[[], Mapping[str, Receipt]]], Mapping[str, Receipt]] = lambda find: find(),
 ) -> ReceiptsFirst:
-    """
-    Return what asks this Airflow's event store, if there is one, before the message history.
-
-    :param history: Asks the history about one message.
-    :param ask: Calls the look-up in the store, for example within a time budget.
-    """
+    """Return what asks this Airflow's event store, if there is one, before the message history."""
     from airflow_provider_whatsapp.hooks.event_store import event_store_url, events_conn_id
 
     if events_conn_id() is None:
         return ReceiptsFirst(history, None)
 
     def find(message_ids: Sequence[str]) -> Mapping[str, Receipt]:
+        # ask calls the look-up in the store, for example within a time budget.
         return ask(lambda: receipts_in(event_store_url(), message_ids))
 
     return ReceiptsFirst(history, find)
 
 
 def receipts_in(url: URL | None, message_ids: Sequence[str]) -> dict[str, Receipt]:
-    """
-    Return the receipts of messages in a store.
-
-    :param url: URL of the store; None: there is no store.
-    :param message_ids: wamids.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
+    """Return the receipts of messages in a store, by wamid; raises StoreError if it cannot be reached, or refuses."""
     if url is None:
         return {}
     from airflow_provider_whatsapp.events.receipts import receipts_of

@@ -49,26 +49,16 @@ _ENDS_ALL = ("failed", "unknown")
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """
-    How one change ended.
-
-    :param change: The change.
-    :param state: ``done``; ``failed`` (nothing was changed: it was refused, or the account still holds what it held);
-        ``unknown`` (no answer came, and a check did not settle it); ``blocked`` (a limit of Meta's); ``postponed``
-        (the hour's limit is used up); ``not tried`` (an earlier failure ended the run).
-    :param detail: Why.
-    :param possible_at: Unix time in seconds when it becomes possible; None: this is not known.
-    :param status: The template's status afterwards: ``PENDING``, ``APPROVED``...
-    :param category: The category that Meta gave it.
-    :param template_id: Its ID.
-    """
+    """How one change ended."""
 
     change: Change
+    # failed: nothing was changed; unknown: no answer came, and a check did not settle it; blocked: a limit of Meta's;
+    # postponed: the hour's limit is used up; not tried: an earlier failure ended the run
     state: State
     detail: str | None = None
-    possible_at: float | None = None
-    status: str | None = None
-    category: str | None = None
+    possible_at: float | None = None  # Unix time in seconds; None: not known
+    status: str | None = None  # the template's, afterwards
+    category: str | None = None  # that Meta gave it
     template_id: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,24 +80,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ApplyReport:
-    """
-    What was done, and what was not.
-
-    :param outcomes: One for each change to make.
-    :param plan: What was planned.
-    :param drift: Where Meta gave another category than the files ask for.
-    """
+    """What was done, and what was not."""
 
     outcomes: tuple[Outcome, ...]
     plan: Plan
-    drift: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()  # where Meta gave another category than the files ask for
 
     def of(self, *states: State) -> list[Outcome]:
-        """
-        Return the outcomes of some states.
-
-        :param states: The states.
-        """
+        """Return the outcomes of some states."""
         return [outcome for outcome in self.outcomes if outcome.state in states]
 
     @property
@@ -138,35 +118,20 @@ class ApplyReport:
 
 @dataclass
 class Applier:
-    """
-    Applies a plan.
-
-    :param client: The account's client.
-    :param record: Records the edits and deletions that were made.
-    :param max_deletions: A plan with more deletions is refused before anything is done.
-    :param max_creations: Creations in one run, at most; Meta allows 100 in an hour.
-    :param now: Returns the Unix time in seconds.
-    :param changed: Called after each change that was made.
-    """
+    """Applies a plan."""
 
     client: WhatsAppClient
     record: Record = field(default_factory=Record)
-    max_deletions: int = MAX_DELETIONS
-    max_creations: int = CREATIONS_PER_HOUR
-    now: Callable[[], float] = time.time
-    changed: Callable[[], None] | None = None
+    max_deletions: int = MAX_DELETIONS  # a plan with more is refused before anything is done
+    max_creations: int = CREATIONS_PER_HOUR  # in one run; Meta allows 100 in an hour
+    now: Callable[[], float] = time.time  # Unix time in seconds
+    changed: Callable[[], None] | None = None  # called after each change that was made
     _handles: dict[str, str] = field(default_factory=dict)
 
     def apply(self, plan: Plan) -> ApplyReport:
-        """
-        Make the changes, in this order: creations, edits, deletions.
-
-        :param plan: What to do.
-        :raises ConfigurationError: It holds too many deletions; nothing was done.
-        :raises PayloadError: A sample's type is not allowed; nothing was done.
-        """
+        """Make the changes, in this order: creations, edits, deletions."""
         todo = in_order(plan.changes)
-        self._check(todo)
+        self._check(todo)  # raises before anything is done: too many deletions, or a sample's type
         outcomes: list[Outcome] = []
         done = 0
         stop: Outcome | None = None

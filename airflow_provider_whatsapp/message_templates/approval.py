@@ -19,28 +19,16 @@ FIELDS = "id,name,language,status,category,rejected_reason"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """
-    What a poll found.
+    """What a poll found."""
 
-    :param state: ``approved`` (all of them), ``waiting``, ``missing`` (one does not exist) or ``refused``.
-    :param message: The reason, and what to do about it.
-    :param templates: The wanted templates, as the account lists them.
-    :param drift: Where Meta's category is not the expected one.
-    """
-
-    state: Literal["approved", "waiting", "missing", "refused"]
-    message: str
-    templates: list[dict[str, Any]] = field(default_factory=list)
-    drift: list[str] = field(default_factory=list)
+    state: Literal["approved", "waiting", "missing", "refused"]  # approved: all; missing: one does not exist
+    message: str  # the reason, and what to do about it
+    templates: list[dict[str, Any]] = field(default_factory=list)  # the wanted ones
+    drift: list[str] = field(default_factory=list)  # where Meta's category is not the expected one
 
 
 def judge(listed: Iterable[Mapping[str, Any]], wanted: Sequence[Wanted]) -> Verdict:
-    """
-    Judge whether all wanted templates are approved.
-
-    :param listed: Templates as Graph lists them; it may hold others than the wanted ones.
-    :param wanted: Names and languages, perhaps with categories.
-    """
+    """Judge whether all wanted templates are approved; ``listed`` may hold others."""
     rows = list(listed)
     found: dict[str, dict[str, Any]] = {}
     missing, refused, waiting, drift = [], [], [], []

@@ -35,23 +35,13 @@ SAMPLES_OF_META = ("hello_world",)
 
 @dataclass
 class Record:
-    """
-    Edits of approved templates, and deletions.
+    """Edits and deletions of approved templates, as Unix times in seconds."""
 
-    :param edits: Unix times in seconds, by template ID.
-    :param deletions: Unix time in seconds of the last deletion of an approved template, by name.
-    """
-
-    edits: dict[str, list[float]] = field(default_factory=dict)
-    deletions: dict[str, float] = field(default_factory=dict)
+    edits: dict[str, list[float]] = field(default_factory=dict)  # by template ID
+    deletions: dict[str, float] = field(default_factory=dict)  # the last one, by name
 
     def edit_possible_at(self, template_id: str, now: float) -> float | None:
-        """
-        Return the Unix time in seconds when an approved template can be edited again; None: now.
-
-        :param template_id: Its ID.
-        :param now: The present Unix time in seconds.
-        """
+        """Return the Unix time in seconds when an approved template can be edited again; None: now."""
         recent = sorted(at for at in self.edits.get(template_id, ()) if now - at < MONTH)
         moments = []
         if recent and now - recent[-1] < DAY:
@@ -61,41 +51,22 @@ class Record:
         return max(moments, default=None)
 
     def name_free_at(self, name: str, now: float) -> float | None:
-        """
-        Return the Unix time in seconds when a deleted name can be used again; None: now.
-
-        :param name: The name.
-        :param now: The present Unix time in seconds.
-        """
+        """Return the Unix time in seconds when a deleted name can be used again; None: now."""
         at = self.deletions.get(name)
         return at + MONTH if at is not None and now - at < MONTH else None
 
     def edited(self, template_id: str, now: float) -> None:
-        """
-        Record an edit of an approved template.
-
-        :param template_id: Its ID.
-        :param now: The present Unix time in seconds.
-        """
+        """Record an edit of an approved template."""
         kept = [at for at in self.edits.get(template_id, ()) if now - at < MONTH]
         self.edits[template_id] = [*kept, now]
 
     def deleted(self, name: str, now: float) -> None:
-        """
-        Record the deletion of an approved template.
-
-        :param name: Its name.
-        :param now: The present Unix time in seconds.
-        """
+        """Record the deletion of an approved template."""
         self.deletions[name] = now
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """
-        Read a record; a missing or broken file counts as empty, because it only makes plans more exact.
-
-        :param path: The file.
-        """
+        """Read a record; a missing or broken file counts as empty, because it only makes plans more exact."""
         try:
             data = json.loads(path.read_text())
             edits = {str(key): [float(at) for at in times] for key, times in data["edits"].items()}
@@ -104,12 +75,7 @@ class Record:
             return cls()
 
     def save(self, path: Path) -> None:
-        """
-        Add the record to what the file holds by now, perhaps entries of another apply, in one step.
-
-        :param path: The file.
-        :raises OSError: It cannot be written.
-        """
+        """Add the record to what the file holds by now, perhaps entries of another apply, in one step."""
         if not (self.edits or self.deletions):
             return
         before = self.load(path)
@@ -126,54 +92,33 @@ class Record:
 
 
 def record_path(path: str | Path) -> Path:
-    """
-    Return where the record of edits and deletions is: a hidden file beside the template files.
-
-    :param path: The template files.
-    """
+    """Return where the record of edits and deletions is: a hidden file beside the template files."""
     root = Path(path)
     return (root if root.is_dir() else root.parent) / FILE_NAME
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """
-    Why something cannot be done now.
-
-    :param reason: The reason.
-    :param until: Unix time in seconds when it becomes possible; None: this is not known.
-    """
+    """Why something cannot be done now."""
 
     reason: str
-    until: float | None = None
+    until: float | None = None  # Unix time in seconds when it becomes possible; None: not known
 
 
 def is_gone(row: Mapping[str, Any]) -> bool:
-    """
-    Return whether a template is deleted or being deleted.
-
-    :param row: The template as Graph lists it.
-    """
+    """Return whether a template is deleted or being deleted."""
     return status_of(row) in GONE
 
 
 def of_creation(
     definition: TemplateDefinition,
-    row: Mapping[str, Any] | None,
-    siblings: Sequence[Mapping[str, Any]],
+    row: Mapping[str, Any] | None,  # the account's template of this name and language, which is being deleted
+    siblings: Sequence[Mapping[str, Any]],  # the account's templates of this name in other languages
     *,
-    now: float,
+    now: float,  # Unix time in seconds
     record: Record,
 ) -> Block | None:
-    """
-    Return what prevents creating a template; None: nothing does.
-
-    :param definition: What the files say.
-    :param row: The account's template of this name and language, which is being deleted; or None.
-    :param siblings: The account's templates of this name in other languages.
-    :param now: The present Unix time in seconds.
-    :param record: Earlier deletions.
-    """
+    """Return what prevents creating a template; None: nothing does."""
     if row is not None:
         since = updated_at(row)
         until = None if since is None else since + MONTH
@@ -196,20 +141,12 @@ def of_creation(
 def of_edit(
     definition: TemplateDefinition,
     row: Mapping[str, Any],
-    fields: Iterable[str],
+    fields: Iterable[str],  # what the edit changes
     *,
-    now: float,
+    now: float,  # Unix time in seconds
     record: Record,
 ) -> Block | None:
-    """
-    Return what prevents editing a template; None: nothing does.
-
-    :param definition: What the files say.
-    :param row: The template as Graph lists it.
-    :param fields: What the edit changes.
-    :param now: The present Unix time in seconds.
-    :param record: Earlier edits.
-    """
+    """Return what prevents editing a template; None: nothing does."""
     status = status_of(row)
     if is_of_meta(row):
         return Block("Meta made this template itself: it cannot be edited")
@@ -231,11 +168,7 @@ def of_edit(
 
 
 def of_deletion(row: Mapping[str, Any]) -> Block | None:
-    """
-    Return what prevents deleting a template; None: nothing does.
-
-    :param row: The template as Graph lists it.
-    """
+    """Return what prevents deleting a template; None: nothing does."""
     if is_of_meta(row):
         return Block("Meta made this template itself: it is left alone")
     if status_of(row) == "DISABLED":
@@ -244,12 +177,7 @@ def of_deletion(row: Mapping[str, Any]) -> Block | None:
 
 
 def caution(row: Mapping[str, Any], now: float) -> Block | None:
-    """
-    Return what may prevent an edit; Graph does not say whether the last change was one.
-
-    :param row: The template as Graph lists it.
-    :param now: The present Unix time in seconds.
-    """
+    """Return what may prevent an edit; Graph does not say whether the last change was one."""
     changed = updated_at(row)
     if status_of(row) != "APPROVED" or changed is None or not 0 <= now - changed < DAY:
         return None
@@ -260,31 +188,17 @@ def caution(row: Mapping[str, Any], now: float) -> Block | None:
 
 
 def is_of_meta(row: Mapping[str, Any]) -> bool:
-    """
-    Return whether Meta made a template itself.
-
-    :param row: The template as Graph lists it.
-    """
+    """Return whether Meta made a template itself."""
     return row.get("source") == "AUTO_GENERATED" or row.get("name") in SAMPLES_OF_META
 
 
 def is_category_drift(definition: TemplateDefinition, row: Mapping[str, Any]) -> bool:
-    """
-    Return whether the category differs because Meta changed it.
-
-    :param definition: What the files say.
-    :param row: The template as Graph lists it.
-    """
+    """Return whether the category differs because Meta changed it."""
     return row.get("previous_category") == definition.category != row.get("category")
 
 
 def category_drift(definition: TemplateDefinition, row: Mapping[str, Any]) -> Iterator[str]:
-    """
-    Yield how Meta changed a template's category, or is going to.
-
-    :param definition: What the files say.
-    :param row: The template as Graph lists it.
-    """
+    """Yield how Meta changed a template's category, or is going to."""
     category, coming = row.get("category"), row.get("correct_category")
     if is_category_drift(definition, row):
         yield f"Meta has changed its category from {definition.category} to {category}"
@@ -293,11 +207,7 @@ def category_drift(definition: TemplateDefinition, row: Mapping[str, Any]) -> It
 
 
 def other_drift(row: Mapping[str, Any]) -> Iterator[str]:
-    """
-    Yield what else Meta changed about a template: its status or its quality.
-
-    :param row: The template as Graph lists it.
-    """
+    """Yield what else Meta changed about a template: its status or its quality."""
     status = STATUSES.get(status_of(row))
     if status is not None and status.lasting:
         yield f"{status.meaning}{rejection(row)}: {status.remedy}"
@@ -308,12 +218,8 @@ def other_drift(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def updated_at(row: Mapping[str, Any]) -> float | None:
-    """
-    Return when a template last changed, as Unix time in seconds; None: Graph does not say.
-
-    :param row: The template as Graph lists it; the time is a number or an ISO date.
-    """
-    value = str(row.get("last_updated_time"))
+    """Return when a template last changed, as Unix time in seconds; None: Graph does not say."""
+    value = str(row.get("last_updated_time"))  # a number or an ISO date
     try:
         return (
             float(value) if value.replace(".", "", 1).isdigit() else datetime.fromisoformat(value).timestamp()

@@ -26,40 +26,23 @@ _END_OF_SENTENCE = re.compile(r"[.!?。।؟]")
 
 
 def variables(text: Any) -> list[str]:
-    """
-    Return the names of a text's variables, each once, in order of appearance.
-
-    :param text: With ``{{1}}`` or ``{{name}}`` in it; anything but a text has none.
-    """
+    """Return the names of a text's variables, each once, in order of appearance."""
     found = VARIABLE.findall(text) if isinstance(text, str) else []
     return list(dict.fromkeys(name.strip() for name in found))
 
 
 def type_of(part: Mapping[str, Any]) -> str:
-    """
-    Return the type of a component or a button, in capitals; empty if it has none.
-
-    :param part: As a file or Graph holds it.
-    """
+    """Return the type of a component or a button, in capitals; empty if it has none."""
     return str(part.get("type", "")).upper()
 
 
 def component(components: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str, Any] | None:
-    """
-    Return the component of a type, or None.
-
-    :param components: Graph's components.
-    :param kind: Its type, such as ``BODY``.
-    """
+    """Return the component of a type, such as ``BODY``, or None."""
     return next((part for part in components if type_of(part) == kind), None)
 
 
 def walk(components: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """
-    Yield all components, including those of a carousel's cards.
-
-    :param components: Graph's components.
-    """
+    """Yield all components, including those of a carousel's cards."""
     for part in components:
         if not isinstance(part, dict):
             continue
@@ -71,11 +54,7 @@ def walk(components: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]
 
 
 def parameter_format(components: Iterable[Mapping[str, Any]]) -> str | None:
-    """
-    Return ``NAMED`` or ``POSITIONAL``, as the texts' variables need it; None: there are no variables.
-
-    :param components: Graph's components.
-    """
+    """Return ``NAMED`` or ``POSITIONAL``, as the texts' variables need it; None: there are no variables."""
     names = [
         name
         for part in walk(components)
@@ -88,13 +67,7 @@ def parameter_format(components: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def examples(part: Mapping[str, Any], key: str, names: Sequence[str]) -> dict[str, str]:
-    """
-    Return a component's examples by variable, without malformed ones.
-
-    :param part: A header or a body.
-    :param key: ``header_text`` or ``body_text``.
-    :param names: The text's variables.
-    """
+    """Return a component's examples by variable, without malformed ones; key: ``header_text`` or ``body_text``."""
     example = part.get("example")
     if not isinstance(example, dict):
         return {}
@@ -113,31 +86,18 @@ def examples(part: Mapping[str, Any], key: str, names: Sequence[str]) -> dict[st
 
 
 def header_handles(part: Mapping[str, Any]) -> Any:
-    """
-    Return a media header's ``header_handle``, a list of samples if it is well formed; None: there is none.
-
-    :param part: Any component.
-    """
+    """Return a media header's ``header_handle``, a list of samples if it is well formed; None: there is none."""
     example = part.get("example")
     return example.get("header_handle") if isinstance(example, dict) else None
 
 
 def first_example(example: Any) -> Any:
-    """
-    Return a button's example, which Graph lists as a value or as a list of one.
-
-    :param example: The value of its field ``example``.
-    """
+    """Return a button's example, which Graph lists as a value or as a list of one."""
     return example[0] if isinstance(example, list) and example else example
 
 
 def canonical(components: Sequence[Mapping[str, Any]], category: str) -> list[dict[str, Any]]:
-    """
-    Return components as they are compared: in one order, without what Meta adds or does not list.
-
-    :param components: Graph's components, to be created or as listed.
-    :param category: The template's category.
-    """
+    """Return components as they are compared: in one order, without what Meta adds or does not list."""
     parts = [_part(part, category) for part in components]
     return sorted(parts, key=lambda part: (_place(part["type"]), part["type"]))
 
@@ -254,11 +214,7 @@ def _url_example(url: str, example: Any) -> str | None:
 
 
 def otp_type(button: Mapping[str, Any]) -> str:
-    """
-    Return ``COPY_CODE``, ``ONE_TAP`` or ``ZERO_TAP``, from the field or from the URL that Graph lists instead.
-
-    :param button: A button of an authentication template.
-    """
+    """Return ``COPY_CODE``, ``ONE_TAP`` or ``ZERO_TAP``, from the field or from the URL that Graph lists instead."""
     stated = button.get("otp_type")
     if stated:
         return str(stated).upper()
@@ -266,12 +222,7 @@ def otp_type(button: Mapping[str, Any]) -> str:
 
 
 def equal(mine: Any, theirs: Any) -> bool:
-    """
-    Compare two canonical forms; a field that Meta fills in itself is not a difference if one side lacks it.
-
-    :param mine: One, or a part of it.
-    :param theirs: The other.
-    """
+    """Compare two canonical forms; a field that Meta fills in itself is not a difference if one side lacks it."""
     if mine == theirs:
         return True
     if isinstance(mine, dict) and isinstance(theirs, dict):
@@ -292,13 +243,7 @@ def _is_number(*values: Any) -> bool:
 
 
 def same_format(components: Sequence[Mapping[str, Any]], first: str | None, second: str | None) -> bool:
-    """
-    Return whether two parameter formats mean the same for these texts.
-
-    :param components: The template's components.
-    :param first: ``NAMED``, ``POSITIONAL`` or None.
-    :param second: The other format.
-    """
+    """Return whether two parameter formats mean the same for these texts."""
     if parameter_format(components) is None:
         return True
     return str(first or "POSITIONAL").upper() == str(second or "POSITIONAL").upper()

@@ -38,28 +38,18 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class TemplateDefinition:
-    """
-    One template in one language.
-
-    :param name: Its name.
-    :param language: Its language code.
-    :param category: ``AUTHENTICATION``, ``MARKETING`` or ``UTILITY``.
-    :param components: Graph's components; a media header's ``header_handle`` holds the path of its sample, a handle
-        (``4::...``), or is missing.
-    :param options: Graph's further fields, of :data:`OPTION_TYPES`.
-    :param folder: Folder to which paths of samples are relative.
-    :param as_is: It is kept as Meta has it, although today's rules refuse it; it is not submitted.
-    :param where: ``file:line``, for people who read a plan.
-    """
+    """One template in one language."""
 
     name: str
     language: str
     category: str
+    # Graph's; a media header's ``header_handle`` holds the path of its sample or a handle (``4::...``), or is missing
     components: tuple[Mapping[str, Any], ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
-    folder: str | None = field(default=None, compare=False)
+    options: Mapping[str, Any] = field(default_factory=dict)  # Graph's further fields, of OPTION_TYPES
+    folder: str | None = field(default=None, compare=False)  # to which paths of samples are relative
+    # kept as Meta has it, although today's rules refuse it; it is not submitted
     as_is: bool = field(default=False, compare=False)
-    where: str = field(default="", compare=False)
+    where: str = field(default="", compare=False)  # file and line, for people who read a plan
 
     @property
     def key(self) -> Key:
@@ -73,11 +63,7 @@ class TemplateDefinition:
 
     @classmethod
     def from_graph(cls, row: Mapping[str, Any]) -> Self:
-        """
-        Read a template as Graph lists it, without what cannot be submitted again (a sample's address).
-
-        :param row: One template of the account's list.
-        """
+        """Read a template as Graph lists it, without what cannot be submitted again (a sample's address)."""
         category = str(row.get("category") or "")
         components: Any = listed_components(row)
         short = shorten(components, category)
@@ -123,21 +109,13 @@ class TemplateDefinition:
         return found
 
     def create_payload(self, handles: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """
-        Return the request body that creates the template.
-
-        :param handles: Handles of the uploaded samples, by path.
-        """
+        """Return the request body that creates the template; ``handles`` are those of uploaded samples, by path."""
         identity = {"name": self.name, "language": self.language, "category": self.category}
         content = {"parameter_format": self.parameter_format, "components": self.payload_components(handles)}
         return {**identity, **content, **self.options}
 
     def payload_components(self, handles: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-        """
-        Return the components in the form in which they are submitted.
-
-        :param handles: Handles of the uploaded samples, by path.
-        """
+        """Return the components as they are submitted; ``handles`` are those of uploaded samples, by path."""
         made: list[dict[str, Any]] = json.loads(json.dumps(self.components))
         for part in walk(made):
             listed = header_handles(part)
@@ -155,20 +133,12 @@ class TemplateDefinition:
 
 
 def listed_key(row: Mapping[str, Any]) -> Key:
-    """
-    Return a listed template's name and language.
-
-    :param row: One template of the account's list.
-    """
+    """Return a listed template's name and language."""
     return str(row.get("name")), str(row.get("language"))
 
 
 def listed_components(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """
-    Return a listed template's components, without what is not a component.
-
-    :param row: One template of the account's list.
-    """
+    """Return a listed template's components, without what is not a component."""
     listed = row.get("components")
     return [part for part in listed if isinstance(part, dict)] if isinstance(listed, list) else []
 
@@ -200,11 +170,7 @@ def _card_without_addresses(card: Any) -> Any:
 
 
 def content_data(definition: TemplateDefinition) -> tuple[dict[str, Any], dict[str, str]]:
-    """
-    Return a definition's content, in the short form if that can express it, and the examples of its variables.
-
-    :param definition: The template.
-    """
+    """Return a definition's content, in the short form if that can express it, and the examples of its variables."""
     short = None if definition.as_is else shorten(definition.components, definition.category)
     content, parameters = (
         short if short is not None else ({"components": definition.payload_components()}, {})
@@ -217,13 +183,7 @@ def content_data(definition: TemplateDefinition) -> tuple[dict[str, Any], dict[s
 def expand(
     content: Mapping[str, Any], parameters: Mapping[str, str]
 ) -> tuple[list[dict[str, Any]], list[KeyPath]]:
-    """
-    Make Graph's components from the short form.
-
-    :param content: ``header``, ``body``, ``footer`` and ``buttons``, well formed.
-    :param parameters: Examples of the variables, by name or number.
-    :return: The components, and from where in ``content`` each one comes.
-    """
+    """Make Graph's components from the well-formed short form; also return each one's place in ``content``."""
     made: list[dict[str, Any]] = []
     places: list[KeyPath] = []
     for key, build in (
@@ -294,13 +254,7 @@ def _expand_examples(names: Sequence[str], known: Mapping[str, str], key: str) -
 def shorten(
     components: Sequence[Mapping[str, Any]], category: str
 ) -> tuple[dict[str, Any], dict[str, str]] | None:
-    """
-    Make the short form from Graph's components.
-
-    :param components: Graph's components, as created or as listed.
-    :param category: The template's category.
-    :return: The content and its examples; None: the short form cannot express it.
-    """
+    """Make the short form and its examples from Graph's components; None: the short form cannot express them."""
     try:
         return _shortened(components, category)
     except (AttributeError, TypeError, ValueError, KeyError, IndexError):

@@ -44,27 +44,17 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """
-    A document and the lines of its parts.
+    """A document and the lines of its parts."""
 
-    :param name: The file's path, or another name by which the user knows it.
-    :param lines: Line of each part, from 1; empty: there are no lines.
-    :param warnings: What the author may not have meant.
-    """
-
-    name: str
-    lines: Mapping[KeyPath, int] = field(default_factory=dict)
-    warnings: list[Problem] = field(default_factory=list)
+    name: str  # the file's path, or another name by which the user knows it
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)  # from 1; empty: there are no lines
+    warnings: list[Problem] = field(default_factory=list)  # what the author may not have meant
 
     def at(self, path: KeyPath) -> str:
-        """
-        Return the place as a user reads it: ``file:line``, or the keys if there are no lines.
-
-        :param path: The part; if it has no line, the nearest part around it that has one counts.
-        """
+        """Return the place as a user reads it: ``file:line``, or the keys if there are no lines."""
         if not self.lines:
             return self.name + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
-        for end in range(len(path), -1, -1):
+        for end in range(len(path), -1, -1):  # the nearest part around it that has a line counts
             if path[:end] in self.lines:
                 return f"{self.name}:{self.lines[path[:end]]}"
         return f"{self.name}:1"
@@ -72,32 +62,22 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """
-    One mistake.
+    """One mistake."""
 
-    :param where: ``file:line``.
-    :param message: What is wrong, and what is right.
-    :param shape: It is a mistake of form (an unknown key, a list instead of a text) rather than a broken limit.
-    """
-
-    where: str
-    message: str
-    shape: bool = True
+    where: str  # file and line
+    message: str  # what is wrong, and what is right
+    shape: bool = True  # a mistake of form (an unknown key, a list instead of a text), not a broken limit
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"
 
 
 class TemplateFileError(ConfigurationError):
-    """
-    Template files have mistakes; no request went to WhatsApp.
-
-    :param problems: All mistakes, in the order of the files.
-    """
+    """Template files have mistakes; no request went to WhatsApp."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = tuple(problems)
+        self.problems = tuple(problems)  # in the order of the files
 
     def to_dict(self) -> dict[str, Any]:
         """Return the mistakes as JSON primitives."""
@@ -107,43 +87,23 @@ class TemplateFileError(ConfigurationError):
 
 @dataclass(slots=True)
 class Notes:
-    """
-    Collects the mistakes of a document, so that one error names them all.
-
-    :param source: The document.
-    :param problems: What was found so far.
-    :param warnings: What Meta has refused without documenting it, or what the author may not have meant.
-    """
+    """Collects the mistakes of a document, so that one error names them all."""
 
     source: Source
     problems: list[Problem] = field(default_factory=list)
+    # what Meta has refused without documenting it, or what the author may not have meant
     warnings: list[Problem] = field(default_factory=list)
 
     def shape(self, path: KeyPath, message: str) -> None:
-        """
-        Note a mistake of form.
-
-        :param path: Its place.
-        :param message: What is wrong.
-        """
+        """Note a mistake of form."""
         self.problems.append(Problem(self.source.at(path), message))
 
     def limit(self, path: KeyPath, message: str) -> None:
-        """
-        Note that one of Meta's limits is broken.
-
-        :param path: Its place.
-        :param message: What is wrong.
-        """
+        """Note that one of Meta's limits is broken."""
         self.problems.append(Problem(self.source.at(path), message, shape=False))
 
     def warn(self, path: KeyPath, message: str) -> None:
-        """
-        Note something to look at, which prevents nothing.
-
-        :param path: Its place.
-        :param message: What to look at.
-        """
+        """Note something to look at, which prevents nothing."""
         self.warnings.append(Problem(self.source.at(path), message, shape=False))
 
 
@@ -155,22 +115,13 @@ class Note(Protocol):
 
 
 def one_line(text: Any) -> str:
-    """
-    Return a name that may come from outside as one line, so that it cannot forge another line.
-
-    :param text: A template's name, a language or a path.
-    """
+    """Return a name that may come from outside as one line, so that it cannot forge another line."""
     shown = str(text)
     return shown if shown.isprintable() else ascii(shown)
 
 
 def under(note: Note, *prefix: str | int) -> Note:
-    """
-    Return a function that notes the mistakes of a part, with the part's place before theirs.
-
-    :param note: Takes the mistakes of the document.
-    :param prefix: The place of the part.
-    """
+    """Return a function that notes the mistakes of a part, with the part's place before theirs."""
 
     def inner(path: KeyPath, message: str, /, *, warn: bool = False) -> None:
         note((*prefix, *path), message, warn=warn)
@@ -179,12 +130,7 @@ def under(note: Note, *prefix: str | int) -> Note:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """
-    Return a hint about what the author may have meant: ``; did you mean 'body'?``, or the list of what is known.
-
-    :param word: What was written.
-    :param known: What is allowed.
-    """
+    """Return a hint at what the author may have meant, ``; did you mean 'body'?``, or the list of what is known."""
     options = sorted(known)
     close = difflib.get_close_matches(word.lower(), [option.lower() for option in options], n=1, cutoff=0.6)
     if close:
@@ -194,12 +140,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 class _Tree:
-    """
-    Turns nodes into data by YAML 1.2's core rules, under which ``no`` is a text and dates are texts.
-
-    :param name: The file's name.
-    :param text: Its text, to look for comments in.
-    """
+    """Turns nodes into data by YAML 1.2's core rules, under which ``no`` is a text and dates are texts."""
 
     def __init__(self, name: str, text: str = "") -> None:
         self._rows = _LINE_END.split(text)
@@ -272,14 +213,7 @@ def _scalar(text: str, *, quoted: bool) -> Any:
 
 
 def parse(text: str, name: str) -> list[tuple[Any, Source]]:
-    """
-    Read a file's documents; YAML may hold several, JSON one.
-
-    :param text: The file's text.
-    :param name: Its path; ``.json`` is read as JSON.
-    :return: Each document's data, and the lines of its parts.
-    :raises TemplateFileError: It cannot be read; the error says in which line.
-    """
+    """Read a file's documents: YAML may hold several, JSON one; raises TemplateFileError, which names the line."""
     if name.lower().endswith(".json"):
         return [_json(text, name)]
     documents = []
@@ -357,12 +291,7 @@ _Dumper.add_representer(float, _represent_number)
 
 
 def dump(data: Any, *, as_json: bool = False) -> str:
-    """
-    Write a file's data.
-
-    :param data: As :func:`template_data` returns it, or ``{"templates": [...]}``.
-    :param as_json: JSON instead of YAML.
-    """
+    """Return a file's data as a text of YAML or JSON."""
     if as_json:
         return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)

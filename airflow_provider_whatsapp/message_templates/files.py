@@ -41,38 +41,21 @@ BASE_URL = "{base_url}"
 
 @dataclass(frozen=True)
 class TemplateSet:
-    """
-    What files define.
+    """What files define."""
 
-    :param definitions: The templates, by name and language, in the order of the files.
-    :param prefixes: Templates whose names begin with one of these belong to the files, and may be pruned.
-    :param names: Further names that may be pruned.
-    :param warnings: What prevents nothing, but the author may not have meant it, or Meta has refused it.
-    """
-
-    definitions: Mapping[Key, TemplateDefinition]
-    prefixes: frozenset[str] = field(default_factory=frozenset)
-    names: frozenset[str] = field(default_factory=frozenset)
-    warnings: tuple[Problem, ...] = ()
+    definitions: Mapping[Key, TemplateDefinition]  # in the order of the files
+    prefixes: frozenset[str] = field(default_factory=frozenset)  # of names that may be pruned
+    names: frozenset[str] = field(default_factory=frozenset)  # further names that may be pruned
+    warnings: tuple[Problem, ...] = ()  # what Meta has refused, or the author may not have meant
 
     def covers(self, name: str) -> bool:
-        """
-        Return whether a template of this name belongs to the files.
-
-        :param name: Its name.
-        """
+        """Return whether a template of this name belongs to the files."""
         defined = {key[0] for key in self.definitions}
         return name in defined or name in self.names or name.startswith(tuple(self.prefixes))
 
 
 def load(path: str | Path, *, base_url: str | None = None) -> TemplateSet:
-    """
-    Read a file, or all ``.yaml``, ``.yml`` and ``.json`` files of a folder and the folders in it.
-
-    :param path: File or folder.
-    :param base_url: The value of ``{base_url}`` in the URLs of buttons.
-    :raises TemplateFileError: Files have mistakes; the error names all of them, each with file and line.
-    """
+    """Read a file, or all template files below a folder; raises TemplateFileError, which names all mistakes."""
     found = _Found(base_url)
     for file in template_files(path):
         try:
@@ -91,32 +74,17 @@ def load(path: str | Path, *, base_url: str | None = None) -> TemplateSet:
 def load_data(
     templates: Iterable[Any],
     *,
-    folder: str | None = None,
+    folder: str | None = None,  # to which paths of samples are relative
     base_url: str | None = None,
 ) -> TemplateSet:
-    """
-    Read definitions that are data already, in the form of the files.
-
-    :param templates: A mapping for each template.
-    :param folder: Folder to which paths of samples are relative.
-    :param base_url: The value of ``{base_url}`` in the URLs of buttons.
-    :raises TemplateFileError: They have mistakes; the error names all of them, each with its keys.
-    """
+    """Read definitions from data in the form of the files; raises TemplateFileError, which names all mistakes."""
     found = _Found(base_url)
     found.read(copy.deepcopy(list(templates)), Source("templates"), folder)
     return found.result("templates")
 
 
 def load_templates(templates: Any, *, folder: str | None = None, base_url: str | None = None) -> TemplateSet:
-    """
-    Read definitions from files or from data.
-
-    :param templates: A file, a folder, or a list of mappings in the form of the files.
-    :param folder: Folder to which a path in ``templates``, and paths of samples in a list, are relative.
-    :param base_url: The value of ``{base_url}`` in the URLs of buttons.
-    :raises TemplateFileError: They have mistakes; the error names each with file and line.
-    :raises ConfigurationError: ``templates`` is neither a path, nor a list or a mapping.
-    """
+    """Read definitions from files or from data; raises TemplateFileError, which names all mistakes."""
     if isinstance(templates, str | Path):
         return load(Path(folder or "", templates), base_url=base_url)
     if isinstance(templates, dict):
@@ -130,14 +98,7 @@ def load_templates(templates: Any, *, folder: str | None = None, base_url: str |
 
 
 def template_files(path: str | Path) -> list[Path]:
-    """
-    Return the template files at a path, sorted. It skips hidden files, and follows links.
-
-    What cannot be read is an error and is not skipped: its templates would count as deleted.
-
-    :param path: File or folder.
-    :raises TemplateFileError: There is nothing, or a file or folder in it cannot be read.
-    """
+    """Return the template files at a path, sorted; it skips hidden files, and follows links."""
     root = Path(path)
     if root.is_file():
         return [root]
@@ -164,6 +125,7 @@ def template_files(path: str | Path) -> list[Path]:
         for file in found
         if not file.is_file()
     ]
+    # What cannot be read is an error and is not skipped: its templates would count as deleted.
     if problems:
         raise TemplateFileError(problems)
     return sorted(found)

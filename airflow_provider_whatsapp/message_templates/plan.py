@@ -42,38 +42,22 @@ SHOWN = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """
-    What to do with one template in one language.
+    """What to do with one template in one language."""
 
-    :param action: ``create``, ``edit``, ``delete``, ``unchanged``, ``drifted`` (the content is as defined, but Meta
-        has changed something about it) or ``blocked`` (it would have to change, and cannot now).
-    :param name: Its name.
-    :param language: Its language.
-    :param wanted: For ``blocked``: ``create``, ``edit`` or ``delete``.
-    :param reason: For ``blocked``, why; for ``edit``, what may prevent it.
-    :param possible_at: Unix time in seconds when it becomes possible; None: this is not known.
-    :param drift: What Meta changed: category, quality, status.
-    :param category_drift: The part of ``drift`` that is about the category.
-    :param fields: What an edit changes: ``components``, ``category`` or an option.
-    :param diff: Lines of a diff from the account's content to the files'.
-    :param definition: What the files say; None for a deletion.
-    :param template_id: ID of the account's template; None for a creation.
-    :param status: Its status in the account.
-    """
-
+    # drifted: as defined, but Meta has changed something about it; blocked: it would have to change, and cannot now
     action: Action
     name: str
     language: str
-    wanted: str | None = None
-    reason: str | None = None
-    possible_at: float | None = None
+    wanted: str | None = None  # if blocked: create, edit or delete
+    reason: str | None = None  # if blocked: why; for an edit: what may prevent it
+    possible_at: float | None = None  # Unix time in seconds; None: not known
     drift: tuple[str, ...] = ()
-    category_drift: tuple[str, ...] = ()
-    fields: tuple[str, ...] = ()
-    diff: tuple[str, ...] = ()
-    definition: TemplateDefinition | None = field(default=None, repr=False)
+    category_drift: tuple[str, ...] = ()  # the part of drift that is about the category
+    fields: tuple[str, ...] = ()  # what an edit changes
+    diff: tuple[str, ...] = ()  # lines, from the account's content to the files'
+    definition: TemplateDefinition | None = field(default=None, repr=False)  # None: a deletion
     template_id: str | None = None
-    status: str | None = None
+    status: str | None = None  # in the account
 
     @property
     def key(self) -> Key:
@@ -100,26 +84,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """
-    All changes, in the order of the files, deletions last.
-
-    :param changes: One for each template in each language.
-    :param leftover: Templates of the account that pruning would delete, if pruning was not requested.
-    :param others: How many other templates the account has.
-    :param warnings: What is not a change, but the user should know.
-    """
+    """All changes, in the order of the files, deletions last."""
 
     changes: tuple[Change, ...]
-    leftover: tuple[Key, ...] = ()
-    others: int = 0
-    warnings: tuple[str, ...] = ()
+    leftover: tuple[Key, ...] = ()  # what pruning would delete, if pruning was not requested
+    others: int = 0  # how many other templates the account has
+    warnings: tuple[str, ...] = ()  # what is not a change, but the user should know
 
     def of(self, *actions: Action) -> list[Change]:
-        """
-        Return the changes of some kinds.
-
-        :param actions: The kinds.
-        """
+        """Return the changes of some kinds."""
         return [change for change in self.changes if change.action in actions]
 
     @property
@@ -152,13 +125,7 @@ class Plan:
 
 
 def fetch_account(client: WhatsAppClient, *, page_size: int = PAGE_SIZE) -> list[dict[str, Any]]:
-    """
-    Return all templates of the account.
-
-    :param client: The account's client.
-    :param page_size: Templates per request.
-    :raises APIError: WhatsApp or the gateway refused.
-    """
+    """Return all templates of the account."""
     return list(client.templates.list(fields=FIELDS, page_size=page_size))
 
 
@@ -166,21 +133,11 @@ def plan_templates(
     client: WhatsAppClient,
     wanted: TemplateSet,
     *,
-    prune: bool = False,
+    prune: bool = False,  # plan the deletion of what the files cover and no longer define
     record: Record | None = None,
-    now: float | None = None,
+    now: float | None = None,  # Unix time in seconds; None: the machine's clock
 ) -> Plan:
-    """
-    Read the account once and compare it with the files.
-
-    :param client: The account's client.
-    :param wanted: What the files define.
-    :param prune: Plan the deletion of what the files cover and no longer define.
-    :param record: Earlier edits and deletions.
-    :param now: Unix time in seconds; None: the machine's clock.
-    :raises APIError: WhatsApp or the gateway refused. If it only refuses to say whether the account is onboarded for
-        marketing, the plan lacks that warning, and there is no error.
-    """
+    """Read the account once and compare it with the files."""
     moment = time.time() if now is None else now
     listed = fetch_account(client)
     plan = make_plan(wanted, listed, now=moment, prune=prune, record=record)
@@ -216,21 +173,13 @@ def _marketing_warnings(
 
 def make_plan(
     wanted: TemplateSet,
-    listed: Iterable[Mapping[str, Any]],
+    listed: Iterable[Mapping[str, Any]],  # all templates of the account
     *,
-    now: float,
-    prune: bool = False,
+    now: float,  # Unix time in seconds
+    prune: bool = False,  # plan the deletion of what the files cover and no longer define
     record: Record | None = None,
 ) -> Plan:
-    """
-    Compare the files with the account; pure: no files, no requests, no clock.
-
-    :param wanted: What the files define.
-    :param listed: All templates of the account, as Graph lists them.
-    :param now: The present Unix time in seconds.
-    :param prune: Plan the deletion of what the files cover and no longer define.
-    :param record: What is known of earlier edits and deletions, which Graph does not list.
-    """
+    """Compare the files with the account; pure: no files, no requests, no clock."""
     record = record or Record()
     rows = {listed_key(row): row for row in listed}
     changes = []
@@ -283,12 +232,7 @@ def _compare(definition: TemplateDefinition, row: Mapping[str, Any], *, now: flo
 
 
 def changed_fields(definition: TemplateDefinition, row: Mapping[str, Any]) -> tuple[str, ...]:
-    """
-    Return which fields an edit would have to change.
-
-    :param definition: What the files say.
-    :param row: The template as Graph lists it.
-    """
+    """Return which fields an edit would have to change."""
     theirs = listed_components(row)
     fields = []
     if not equal(definition.canonical(), canonical(theirs, str(row.get("category")))):
@@ -333,11 +277,7 @@ def _change(
 
 
 def in_order(changes: Sequence[Change]) -> list[Change]:
-    """
-    Return the changes to make, in the order in which they are made: create, edit, delete.
-
-    :param changes: Any changes.
-    """
+    """Return the changes to make, in the order in which they are made: create, edit, delete."""
     return [
         change for action in ("create", "edit", "delete") for change in changes if change.action == action
     ]

@@ -44,22 +44,9 @@ _MARK = re.compile(r"Pulled by airflow-provider-whatsapp \(([0-9a-f]{12})\)")
 
 
 def pull(listed: Iterable[Mapping[str, Any]], path: str | Path, *, force: bool = False) -> dict[str, Any]:
-    """
-    Write templates to a folder, one file for each name, or all to one file.
-
-    A template that a file already defines in the same way stays as it is, comments included. Graph does not list a
-    header's sample: the path in the file stays, and a new file has none. What cannot be submitted again in the files'
-    form is kept as Graph's components, marked ``as_is``. The function writes all files or none, and none outside the
-    folder.
-
-    :param listed: All templates of the account, as Graph lists them.
-    :param path: A folder, or a file that ends in ``.yaml``, ``.yml`` or ``.json``; it is created if it is missing.
-    :param force: Replace files that no pull wrote, that were edited since, or that have mistakes.
-    :return: ``{"written": [...], "templates": n, "as_is": [...]}``.
-    :raises TemplateFileError: Existing files have mistakes; nothing was written.
-    :raises ConfigurationError: A changed template is in a file with others, in a file that no pull wrote, or outside
-        the folder, behind a link; nothing was written.
-    """
+    """Write templates to a folder, a file for each name, or to one file; ConfigurationError: nothing was written."""
+    # What a file defines in the same way stays as it is, comments included. With force, a pull also replaces files that
+    # no pull wrote, that were edited since, or that have mistakes.
     target = Path(path)
     known = _known(target, force=force)
     rows = {
@@ -78,27 +65,16 @@ def pull(listed: Iterable[Mapping[str, Any]], path: str | Path, *, force: bool =
 
 
 def file_stem(name: str) -> str:
-    """
-    Return a file name, without suffix, for a text that may come from outside.
-
-    It consists only of lower-case letters, digits, ``_`` and ``-``, so that it is one part of a path on every system. A
-    template's name stays as it is if all systems accept it; any other text gets a part of its hash, which makes it
-    unique.
-
-    :param name: A template's name or category.
-    """
+    """Return a file name, without suffix, that is one part of a path on every system, for a text from outside."""
     if _PLAIN_NAME.fullmatch(name) and len(name) <= LONGEST_STEM and not _OF_WINDOWS.fullmatch(name):
         return name
+    # The digest makes any other name unique.
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{_NOT_IN_FILE_NAMES.sub('_', name.lower())[:LONGEST_STEM]}-{digest}"
 
 
 def is_own(text: str) -> bool:
-    """
-    Return whether a pull wrote a file and nobody has edited it since.
-
-    :param text: The file's text, which has a pull's mark in one of its first two lines.
-    """
+    """Return whether a pull wrote a file and nobody has edited it since."""
     lines = text.split("\n")
     for index, line in enumerate(lines[:2]):
         mark = _MARK.search(line)
@@ -133,6 +109,7 @@ def _usable(definition: TemplateDefinition, row: Mapping[str, Any]) -> TemplateD
 
 
 def _with_sample(definition: TemplateDefinition, known: TemplateSet) -> TemplateDefinition:
+    # Graph does not list a header's sample: the path in the file stays, and a new file has none.
     before = known.definitions.get(definition.key)
     paths = before.samples() if before else []
     if not before or len(paths) != 1:
@@ -196,11 +173,7 @@ def _templates(definitions: Iterable[TemplateDefinition]) -> list[dict[str, Any]
 
 
 def template_data(definitions: Iterable[TemplateDefinition]) -> dict[str, Any]:
-    """
-    Return one template's languages as a file's data.
-
-    :param definitions: Definitions of one name, with the same category and options.
-    """
+    """Return one template's languages, which share category and options, as a file's data."""
     languages = sorted(definitions, key=lambda definition: definition.language)
     contents = {definition.language: content_data(definition) for definition in languages}
     first = languages[0]

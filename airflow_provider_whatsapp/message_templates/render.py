@@ -21,12 +21,7 @@ _COLOURS = {"+": "32", "-": "31", "~": "33", "x": "31", "!": "33"}
 
 
 def diff(row: Mapping[str, Any] | None, definition: TemplateDefinition | None) -> list[str]:
-    """
-    Return lines that begin with ``+``, ``-`` or a space, in the form of the files.
-
-    :param row: The template as Graph lists it; None: there is none.
-    :param definition: What the files say; None: nothing.
-    """
+    """Return a diff in the form of the files, as lines that begin with ``+``, ``-`` or a space; None: no template."""
     theirs = None if row is None else TemplateDefinition.from_graph(row)
     sample = _sample_of(definition) if definition else None
     old, new = _content_lines(theirs, definition, sample), _content_lines(definition, None, sample)
@@ -65,11 +60,7 @@ def _sample_of(definition: TemplateDefinition) -> str | None:
 
 
 def render_plan(plan: Plan) -> str:
-    """
-    Return a plan as text: a diff for each change, and one line of counts.
-
-    :param plan: The plan.
-    """
+    """Return a plan as text: a diff for each change, and one line of counts."""
     lines = [line for change in plan.changes if change.action in _MARKS for line in _change(change)]
     counts = [f"{count} {action}" for action, count in plan.counts().items() if count]
     lines.append(f"{', '.join(counts) or 'nothing defined'}.")
@@ -81,11 +72,7 @@ def render_plan(plan: Plan) -> str:
 
 
 def coloured(text: str) -> str:
-    """
-    Return a plan for a terminal: creations in green, edits and drift in yellow, deletions and blocked changes in red.
-
-    :param text: The plan as text.
-    """
+    """Return a plan for a terminal: creations green, edits and drift yellow, deletions and blocked changes red."""
     lines = []
     for line in text.split("\n"):
         mark, _, rest = line.lstrip().partition(" ")
@@ -108,11 +95,7 @@ def _change(change: Change) -> Iterator[str]:
 
 
 def render_report(report: ApplyReport) -> str:
-    """
-    Return a report as text: one line for each change, and one of counts.
-
-    :param report: The report.
-    """
+    """Return a report as text: one line for each change, and one of counts."""
     lines = []
     for outcome in report.outcomes:
         action = outcome.change.wanted or outcome.change.action
@@ -129,9 +112,5 @@ def _when(moment: float | None) -> str:
 
 
 def iso(moment: float | None) -> str | None:
-    """
-    Return a time as ISO 8601 in UTC, or None.
-
-    :param moment: Unix time in seconds.
-    """
+    """Return a Unix time in seconds as ISO 8601 in UTC, or None."""
     return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")

@@ -47,13 +47,7 @@ _BRACE = re.compile(r"\{\{|\}\}")
 
 
 def check(components: Sequence[Mapping[str, Any]], category: str, note: Note) -> None:
-    """
-    Check a template's components.
-
-    :param components: Graph's components, as they would be submitted.
-    :param category: The template's category.
-    :param note: Takes the place of each mistake within ``components``, and what is wrong.
-    """
+    """Check a template's components as they would be submitted; ``note`` takes the places of mistakes within them."""
     kinds = [type_of(part) for part in components]
     for index, kind in enumerate(kinds):
         if kind in kinds[:index]:
@@ -71,12 +65,7 @@ def check(components: Sequence[Mapping[str, Any]], category: str, note: Note) ->
 
 
 def check_ttl(seconds: int, category: str) -> str | None:
-    """
-    Return what is wrong with ``message_send_ttl_seconds``, or None.
-
-    :param seconds: The value.
-    :param category: The template's category.
-    """
+    """Return what is wrong with ``message_send_ttl_seconds``, or None."""
     low, high = TTL[category]
     if low <= seconds <= high or (seconds == -1 and category != "MARKETING"):
         return None
@@ -361,15 +350,12 @@ def _host(url: str) -> str | None:
 
 
 def emojis(text: str) -> int:
-    """
-    Return how many emojis a text has, as readers count them: a flag, a family or a thumb of some colour is one.
-
-    :param text: Any text; characters that are shown as text, such as a check mark, do not count.
-    """
+    """Return how many emojis a text has, as readers count them: a flag, a family or a thumb of some colour is one."""
     if text.isascii():
         return 0
     import regex  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
+    # Characters that are shown as text, such as a check mark, do not count.
     shown = regex.compile(r"[\p{Emoji_Presentation}\uFE0F]")
     return sum(1 for cluster in regex.findall(r"\X", text) if shown.search(cluster))
 

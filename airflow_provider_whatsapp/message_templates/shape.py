@@ -32,15 +32,9 @@ _QUOTE = "; quote it: "
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """
-    A type of button.
+    """A type of button."""
 
-    :param most: How many a template may have.
-    :param required: Fields that it needs.
-    :param optional: Fields that it may have.
-    """
-
-    most: int
+    most: int  # how many a template may have
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
 
@@ -67,13 +61,7 @@ FORMS = {
 
 
 def check_template(value: Any, path: KeyPath, notes: Notes) -> bool:
-    """
-    Check the form of one template, and return whether it can be read further.
-
-    :param value: Its value in the file.
-    :param path: Its place.
-    :param notes: Collects the mistakes.
-    """
+    """Check the form of one template, and return whether it can be read further."""
     before = len(notes.problems)
     if not _mapping(value, path, notes, TEMPLATE_KEYS, required=("name", "category", "languages")):
         return False
@@ -95,13 +83,7 @@ def check_template(value: Any, path: KeyPath, notes: Notes) -> bool:
 
 
 def check_parameters(value: Any, path: KeyPath, notes: Notes) -> None:
-    """
-    Check the form of ``parameters``.
-
-    :param value: Its value in the file; None: it is missing.
-    :param path: Its place.
-    :param notes: Collects the mistakes.
-    """
+    """Check the form of ``parameters``."""
     if value is None:
         return
     if not isinstance(value, dict):
@@ -226,13 +208,7 @@ def _check_button(button: Any, path: KeyPath, notes: Notes) -> None:
 
 
 def check_prune(value: Any, path: KeyPath, notes: Notes) -> None:
-    """
-    Check the form of ``prune``.
-
-    :param value: Its value in the file.
-    :param path: Its place.
-    :param notes: Collects the mistakes.
-    """
+    """Check the form of ``prune``."""
     if not _mapping(value, path, notes, ("prefixes", "names")):
         return
     for key in ("prefixes", "names"):

@@ -11,17 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """
-    A status in which a template cannot be sent.
+    """A status in which a template cannot be sent."""
 
-    :param meaning: What has happened, as a clause.
-    :param remedy: What to do, as a clause.
-    :param lasting: Waiting does not make it APPROVED.
-    """
-
-    meaning: str
-    remedy: str
-    lasting: bool = True
+    meaning: str  # what has happened, as a clause
+    remedy: str  # what to do, as a clause
+    lasting: bool = True  # waiting does not make it APPROVED
 
     @property
     def clause(self) -> str:
@@ -61,19 +55,11 @@ STATUSES = {
 
 
 def status_of(row: Mapping[str, Any]) -> str:
-    """
-    Return a template's status in capitals; empty if Graph does not list it.
-
-    :param row: The template as Graph lists it.
-    """
+    """Return a template's status in capitals; empty if Graph does not list it."""
     return str(row.get("status") or "").upper()
 
 
 def rejection(row: Mapping[str, Any]) -> str:
-    """
-    Return Meta's reason for a rejection in brackets, after a space; empty if there is none.
-
-    :param row: The template as Graph lists it.
-    """
+    """Return Meta's reason for a rejection in brackets, after a space; empty if there is none."""
     reason = row.get("rejected_reason")
     return f" ({reason})" if reason and reason != "NONE" else ""

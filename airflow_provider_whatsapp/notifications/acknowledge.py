@@ -46,36 +46,21 @@ SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """
-    What the presses below earlier alerts of a key say.
+    """What the presses below earlier alerts of a key say."""
 
-    :param in_hand: The press of the person who has this run in hand; None: nobody has.
-    :param mute: The press that mutes the key the longest from now; None: none does.
-    """
-
-    in_hand: Judged | None = None
-    mute: Judged | None = None
+    in_hand: Judged | None = None  # the press of the person who has this run in hand; None: nobody has
+    mute: Judged | None = None  # the press that mutes the key the longest from now; None: none does
 
     @classmethod
     def of(cls, presses: Sequence[Judged], run: tuple[str, str, str], now: float) -> Pressed:
-        """
-        Return what presses say about a run.
-
-        :param presses: All presses of its key, also those that change nothing.
-        :param run: Key, DAG and run.
-        :param now: Unix time in seconds.
-        """
+        """Return what all presses of a key say about a run (key, DAG, run ID) at a Unix time in seconds."""
         counting = [one for one in presses if not one.refusal and one.alert is not None]
         mutes = [one for one in counting if one.button == "mute" and one.muted_until > now]
         taken = (one for one in counting if one.button == "on-it" and one.alert and one.alert.run == run)
         return cls(next(taken, None), max(mutes, key=lambda one: one.muted_until, default=None))
 
     def applied(self, record: Record) -> Record:
-        """
-        Return a key's record with the mute, unless somebody has muted or unmuted the key since.
-
-        :param record: The key's record.
-        """
+        """Return a key's record with the mute, unless somebody has muted or unmuted the key since."""
         if self.mute is None:
             return record
         at = self.mute.press.occurred_at.timestamp()
@@ -86,16 +71,7 @@ NOTHING = Pressed()
 
 
 class Acknowledgement:
-    """
-    What one alert reads from the event store and writes there; nothing if nobody can acknowledge it.
-
-    :param notifier: Its fields, already rendered.
-    :param facts: What happened.
-    :param key: The alert's key.
-    :param failed: Whether it is a failure: nobody can acknowledge anything else.
-    :param ask: Asks Airflow for something, in a bounded time.
-    :param seconds: Returns the seconds for the throttle state; a use of the event store takes a share of them.
-    """
+    """What one alert reads from the event store and writes there; nothing if nobody can acknowledge it."""
 
     def __init__(
         self,
@@ -103,9 +79,9 @@ class Acknowledgement:
         facts: Mapping[str, str],
         key: str,
         *,
-        failed: bool,
-        ask: Callable[[Callable[[], Any]], Any],
-        seconds: Callable[[], float],
+        failed: bool,  # nobody can acknowledge anything but a failure
+        ask: Callable[[Callable[[], Any]], Any],  # asks Airflow for something, in a bounded time
+        seconds: Callable[[], float],  # for the throttle state; the event store takes a share of them
     ) -> None:
         self._is = notifier
         self._facts = facts
@@ -133,22 +109,11 @@ class Acknowledgement:
         return self._pressed.in_hand.who if self._pressed.in_hand else ""
 
     def with_mute(self, rule: Callable[[Record], Decision]) -> Callable[[Record], Decision]:
-        """
-        Return a rule of the throttle that respects a mute by a button.
-
-        :param rule: The rule.
-        """
+        """Return a rule of the throttle that respects a mute by a button."""
         return lambda record: rule(self._pressed.applied(record))
 
     def offer(self, recipients: Sequence[str], config: ClientConfig, send_hash: str) -> AlertId | None:
-        """
-        Record that the alert is about to be sent with buttons.
-
-        :param recipients: In the order of their positions in the callback data.
-        :param config: The connection's configuration.
-        :param send_hash: The hash in the callback data of their messages.
-        :return: The ID in the buttons; None: send without buttons, because nobody could judge a press.
-        """
+        """Record that the alert is about to be sent with buttons, and return their ID; None: send without them."""
         if self._lost:
             return None
         from airflow_provider_whatsapp.events.alerts import AlertId, SentAlert, record_alert
@@ -162,7 +127,7 @@ class Acknowledgement:
             dag_id=self._facts["dag"],
             run_id=self._facts["run"],
             task=self._facts["task"],
-            names=tuple(names.get(canonical(to), "") for to in recipients),
+            names=tuple(names.get(canonical(to), "") for to in recipients),  # in the order of their positions
             language=self._is.language,
             phone_number_id=config.phone_number_id,
             sent_at=_now(),
@@ -172,7 +137,7 @@ class Acknowledgement:
             record_alert(store, alert)
             return True
 
-        return secret if self._reach(write) else None
+        return secret if self._reach(write) else None  # without a record, nobody could judge a press
 
     def _names(self, default_country: str | None) -> dict[str, str]:
         """Return the recipients' names by their numbers; without a name, people see the masked number."""

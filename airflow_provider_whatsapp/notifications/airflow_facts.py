@@ -8,16 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Ask = Callable[[Callable[[], Any]], Any]
+    Ask = Callable[[Callable[[], Any]], Any]  # asks Airflow for something, in a bounded time
 
 
 def last_success(context: Mapping[str, Any], ask: Ask) -> float | None:
-    """
-    Return when the DAG's last successful run started, as Unix time in seconds; None: Airflow does not say.
-
-    :param context: The context of a callback.
-    :param ask: Asks Airflow for something, in a bounded time.
-    """
+    """Return when the DAG's last successful run started, as Unix time in seconds; None: Airflow does not say."""
 
     def moment() -> float | None:
         found = context.get("prev_start_date_success")
@@ -30,16 +25,10 @@ def last_success(context: Mapping[str, Any], ask: Ask) -> float | None:
 
 
 def failed_of_the_task(context: Mapping[str, Any], key: str, ask: Ask) -> int:
-    """
-    Return how many instances of a callback's task have failed in its run; 0: Airflow does not say.
-
-    :param context: The context of a callback.
-    :param key: The alert's key; Airflow's number applies only to the task's own.
-    :param ask: Asks Airflow for something, in a bounded time.
-    """
+    """Return how many instances of a callback's task have failed in its run; 0: Airflow does not say."""
     ti: Any = context.get("ti")
     try:
-        if key != f"{ti.dag_id}.{ti.task_id}":
+        if key != f"{ti.dag_id}.{ti.task_id}":  # Airflow's number applies only to the task's own key
             return 0
         # The instance that asks is not among them: Airflow learns of its failure after its callback.
         count = functools.partial(ti.get_ti_count, dag_id=ti.dag_id, task_ids=[ti.task_id])

@@ -46,17 +46,7 @@ logger = logging.getLogger(__name__)
 
 
 class Alert:
-    """
-    What a notifier does about one context. It never waits itself: its steps yield the seconds to wait.
-
-    :param notifier: Its fields, already rendered.
-    :param context: The context of a callback.
-    :param hook: The hook that sends.
-    :param store: Where the throttle state of alerts is stored.
-    :param budget: The alert's time budget.
-    :param behind: A second, read-only store, for what the recipients have missed; None: there is none.
-    :param bounded: Limits the time of each access to the stores.
-    """
+    """What a notifier does about one context; it never waits itself: its steps yield the seconds to wait."""
 
     def __init__(
         self,
@@ -66,7 +56,7 @@ class Alert:
         store: Store,
         budget: TimeBudget,
         *,
-        behind: Store | None = None,
+        behind: Store | None = None,  # a second, read-only store, for what the recipients have missed
         bounded: Bounded = in_daemon,
     ) -> None:
         self._is = notifier
@@ -98,11 +88,7 @@ class Alert:
         """Whether it certainly reached nobody, though it was not suppressed and no other alert reports it."""
 
     def steps(self) -> Generator[float, None, None]:
-        """
-        Send the alert, unless it is suppressed. Yields the seconds to wait before it continues.
-
-        :raises WhatsAppError: It was not sent to every recipient.
-        """
+        """Send the alert, unless it is suppressed; yields the seconds to wait."""
         problem = self._prepare()
         self._acknowledgement.look()
         decision = yield from self._decided()
@@ -131,7 +117,7 @@ class Alert:
         if decision is not None and decision.waits and not delivery.failed:
             summary = yield from self._summarise(decision.record.waits_until)
         for error in (*delivery.errors, *summary.errors):
-            raise error
+            raise error  # it was not sent to every recipient
 
     def _prepare(self) -> Exception | None:
         """Ask Airflow for what the message needs before the throttle state, which may be slow; return any error."""
@@ -208,11 +194,7 @@ class Alert:
         return decision
 
     def _summarise(self, moment: float) -> Generator[float, None, Delivery]:
-        """
-        Wait for other failures, and report them, unless one of their alerts waits in this one's place.
-
-        :param moment: Unix time in seconds until which to wait.
-        """
+        """Wait for other failures, and report them, unless one of their alerts waits in this one's place."""
         yield min(max(0.0, moment - time.time()), self._budget.left())
         self._acknowledgement.look()
         decision = self._apply(
@@ -238,13 +220,7 @@ class Alert:
     def _deliver(
         self, decision: Decision | None, problem: Exception | None = None, *, summary: bool = False
     ) -> Generator[float, None, Delivery]:
-        """
-        Send to the recipients, and leave to their next message what may not have arrived.
-
-        :param decision: What the throttle state decided; None: nothing.
-        :param problem: The error that prevents sending; None: there is none.
-        :param summary: Report only the other failures.
-        """
+        """Send to the recipients, and leave to their next message what may not have arrived."""
         row = decision if self._failed else None
         own = () if summary else (self._message.name(),)
         reported = Held(held=(row.held if row else 0) + len(own), names=(*own, *(row.names if row else ())))

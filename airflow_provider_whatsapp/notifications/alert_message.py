@@ -37,13 +37,7 @@ if TYPE_CHECKING:
 
 
 class AlertMessage:
-    """
-    The message of an alert.
-
-    :param notifier: Its fields, already rendered.
-    :param context: The context of a callback.
-    :param hook: The hook that sends.
-    """
+    """The message of an alert."""
 
     def __init__(self, notifier: AlertFields, context: Mapping[str, Any], hook: MatonWhatsAppHook) -> None:
         self._is = notifier
@@ -64,25 +58,14 @@ class AlertMessage:
         return self._send.key
 
     def place(self, recipients: Iterable[str]) -> list[str]:
-        """
-        Give recipients positions in the callback data, and return the numbers or IDs of all who have one, in order.
-
-        :param recipients: As reports name them.
-        """
+        """Give new recipients positions in the callback data, and return the numbers or IDs of all, in order."""
         placed = self._send.place(map(address, recipients))
         return [to.removeprefix("+") for to in placed]
 
     def sender(
         self, decision: Decision | None, *, summary: bool, offer: AlertId | None = None
     ) -> TextFirst | ButtonsFirst:
-        """
-        Return the callable that sends the alert to one recipient.
-
-        :param decision: What the throttle state decided; None: nothing.
-        :param summary: Report only the other failures.
-        :param offer: The alert's ID in the quick replies; None: send without them.
-        :raises WhatsAppError: The template's values are invalid, for every recipient.
-        """
+        """Return what sends the alert to one recipient; raises WhatsAppError for invalid values of the template."""
         plain = self._without_buttons(decision, summary=summary)
         if offer is None:
             return plain
@@ -154,12 +137,7 @@ class AlertMessage:
         )
 
     def caller(self, held: Held, token: str) -> Caller:
-        """
-        Return what the recipient gap needs to know of the alert.
-
-        :param held: The failures that its message reports.
-        :param token: Identifies the alert.
-        """
+        """Return what the recipient gap needs to know of the alert, whose message reports the failures ``held``."""
         said = f" ({self.facts['error']})" if self._late else ""
         return Caller(
             held=held.held,
@@ -173,12 +151,8 @@ class AlertMessage:
         )
 
     def full_name(self, name: str) -> str:
-        """
-        Return a failure's name for a message about another key: with its DAG, which names under a ``dedupe_key``
-        have already.
-
-        :param name: As :meth:`name` returns it.
-        """
+        """Return a failure's :meth:`name` for a message about another key: with its DAG."""
+        # Names under a `dedupe_key` have their DAG already.
         return name if self._is.dedupe_key else self._in_full(name)
 
     def names_others(self) -> bool:

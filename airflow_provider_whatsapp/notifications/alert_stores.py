@@ -53,41 +53,23 @@ class SwapStore(Store, Protocol):
 
 
 class Files:
-    """
-    Files on this machine, for synchronous deadlines: Airflow 3.3 lets them read Variables, but not write them.
-
-    :param folder: Where the files are; None: this user's own folder for temporary files.
-    """
+    """Files on this machine, for synchronous deadlines: Airflow 3.3 lets them read Variables, but not write them."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
+        self._folder = folder  # None: this user's own folder for temporary files
 
     def get(self, key: str, default: Any = None) -> Any:
-        """
-        Return a value.
-
-        :param key: Its name.
-        :param default: What to return if there is none.
-        """
+        """Return a value, or the default if there is none."""
         path = self._path(key)
         return path.read_text(encoding="utf-8") if path.exists() else default
 
     def set(self, key: str, value: Any) -> None:
-        """
-        Store a value.
-
-        :param key: Its name.
-        :param value: Text.
-        """
+        """Store a value as text."""
         with replacing(self._path(key), mode=0o600, durable=False) as file:
             file.write(str(value).encode())
 
     def delete(self, key: str) -> None:
-        """
-        Delete a value.
-
-        :param key: Its name.
-        """
+        """Delete a value, if there is one."""
         self._path(key).unlink(missing_ok=True)
 
     def items(self) -> Iterator[tuple[str, str]]:
@@ -100,23 +82,12 @@ class Files:
 
 
 def name_of(key: str) -> str:
-    """
-    Return the name under which a key's record is stored.
-
-    :param key: The alert's key.
-    """
+    """Return the name under which a key's record is stored."""
     return PREFIX + hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def text_of(record: DataclassInstance, label: str, before: str | None, **more: str) -> str:
-    """
-    Return a record as the text that a store holds.
-
-    :param record: The record.
-    :param label: A name for people who look at it.
-    :param before: The text that the store held until now; the new one keeps its field ``moved``.
-    :param more: Further fields.
-    """
+    """Return a record as the text that a store holds; it keeps the field ``moved`` of the text before."""
     # The stamp makes each text different: two machines can write the same numbers.
     kept = {"key": label, "stamp": uuid.uuid4().hex[:12]}
     if moved := moved_of(before):
@@ -125,11 +96,7 @@ def text_of(record: DataclassInstance, label: str, before: str | None, **more: s
 
 
 def moved_of(text: str | None) -> str:
-    """
-    Return the hash of what was moved into a record last; empty: nothing was.
-
-    :param text: As the store holds it; None: nothing.
-    """
+    """Return the hash of what was moved into a stored record last; empty: nothing was."""
     try:
         found = json.loads(text) if text else {}
     except (ValueError, RecursionError):
@@ -139,11 +106,7 @@ def moved_of(text: str | None) -> str:
 
 
 def label_of(text: str) -> str:
-    """
-    Return a record's label for people; empty: it has none that can be shown.
-
-    :param text: The record, as a store holds it.
-    """
+    """Return a stored record's label for people; empty: it has none that can be shown."""
     try:
         found = json.loads(text)
         label = found.get("key") if isinstance(found, dict) else None
@@ -153,23 +116,12 @@ def label_of(text: str) -> str:
 
 
 def is_name_of(name: str, key: str) -> bool:
-    """
-    Say whether a key's record is stored under a name.
-
-    :param name: The name in the store.
-    :param key: The key.
-    """
+    """Say whether a key's record is stored under a name."""
     return name == name_of(key)
 
 
 def parsed(text: str | None, kind: type[K], *, name: str = "") -> K:
-    """
-    Read a record; an unreadable or damaged one counts as empty.
-
-    :param text: What the store holds; None: nothing.
-    :param kind: The record's class.
-    :param name: Its name in the store, for the log; empty: log nothing.
-    """
+    """Read a record; an unreadable or damaged one counts as empty, and is logged if ``name`` is given."""
     known = {item.name: item.metadata.get("each") for item in fields(kind)}
     try:
         found = json.loads(text) if text else {}

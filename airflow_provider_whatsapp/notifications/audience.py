@@ -19,19 +19,13 @@ logger = logging.getLogger(__name__)
 
 
 class Audience:
-    """
-    The recipients of one alert.
-
-    :param notifier: Its fields, already rendered.
-    :param context: The context of a callback.
-    :param ask: Asks Airflow for something that the alert can do without, in a share of its time budget.
-    """
+    """The recipients of one alert."""
 
     def __init__(
         self,
         notifier: AlertFields,
         context: Mapping[str, Any],
-        ask: Callable[[Callable[[], Any]], Any],
+        ask: Callable[[Callable[[], Any]], Any],  # asks Airflow for something, in a share of the time budget
     ) -> None:
         self._is = notifier
         self._context = context
@@ -39,11 +33,7 @@ class Audience:
         self._routes: dict[str, list[str]] | None = None
 
     def load(self) -> None:
-        """
-        Read the routes; if that fails, the recipients in ``to`` get the alert all the same.
-
-        :raises ConfigurationError: They cannot be read, and ``to`` is empty.
-        """
+        """Read the routes; if that fails, only ``to`` gets the alert; raises ConfigurationError if that is empty."""
         if not self._is.routes:
             return
         if not self._is.to:
@@ -56,14 +46,7 @@ class Audience:
             logger.error("WhatsApp: the alert is sent only to the recipients in `to`. %s", what)  # noqa: TRY400
 
     def recipients(self, *, escalated: bool, default_country: str | None) -> list[str]:
-        """
-        Return the valid recipients, each once.
-
-        :param escalated: Include those in ``escalate_to``.
-        :param default_country: ISO code of the country with which national numbers are read; None: numbers need their
-            country code.
-        :raises PayloadError: No recipient is valid.
-        """
+        """Return the valid recipients, each once; raises PayloadError if none is valid."""
         named = [self._is.to, self._is.escalate_to if escalated else None]
         if self._routes is not None:
             named.append(choose(self._routes, severity=self._is.severity, tags=dag_tags(self._context)))

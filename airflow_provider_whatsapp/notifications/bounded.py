@@ -16,33 +16,16 @@ class Bounded(Protocol):
     """Calls something that may hang."""
 
     def __call__(self, act: Callable[[], T], seconds: float) -> T:
-        """
-        Call it, and return its result.
-
-        :param act: The call that may hang.
-        :param seconds: How long to wait for it.
-        :raises TimeoutError: It did not end in time; it may still end later.
-        """
+        """Call it and return its result; raises TimeoutError if it has not ended in time; it may still end later."""
 
 
 def directly(act: Callable[[], T], seconds: float) -> T:  # noqa: ARG001  (as Bounded says)
-    """
-    Call something without a time limit, where Airflow allows none.
-
-    :param act: The call that may hang.
-    :param seconds: Ignored.
-    """
+    """Call something without a time limit, where Airflow allows none."""
     return act()
 
 
 def in_daemon(act: Callable[[], T], seconds: float) -> T:
-    """
-    Call something in a thread that keeps no process alive, as :class:`Bounded` says.
-
-    :param act: The call that may hang.
-    :param seconds: How long to wait for it.
-    :raises TimeoutError: It did not end in time.
-    """
+    """Call something in a thread that keeps no process alive; raises TimeoutError as :class:`Bounded` says."""
     done: Future[T] = Future()
 
     def run() -> None:

@@ -30,32 +30,18 @@ _SPACES = re.compile(r"\s+")
 
 
 def fit(value: object, limit: int = VALUE_LIMIT) -> str:
-    """
-    Make a value that WhatsApp accepts: one line, no tabs or runs of spaces, not empty, not too long.
-
-    :param value: Anything.
-    :param limit: Characters at most; a longer value ends with an ellipsis.
-    """
+    """Make a value that WhatsApp accepts: one line, no tabs or runs of spaces, not empty, not too long."""
     text = whole_characters(_SPACES.sub(" ", str(value)).strip())
     return MISSING if not text or says_nothing(text) else cut(text, limit)
 
 
 def cut(text: str, limit: int) -> str:
-    """
-    Shorten a text to a limit.
-
-    :param text: Any text.
-    :param limit: Characters at most; a longer text ends with an ellipsis.
-    """
+    """Shorten a text to a number of characters; a longer text ends with an ellipsis."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def facts(context: Mapping[str, Any]) -> dict[str, str]:
-    """
-    Return what happened as ``dag``, ``task``, ``run``, ``when``, ``error`` and ``try``, each fit for a template.
-
-    :param context: The context of a task's, a DAG's or a deadline's callback.
-    """
+    """Return what happened: ``dag``, ``task``, ``run``, ``when``, ``error`` and ``try``, each fit for a template."""
     ti = None if is_of_the_dag(context) else context.get("ti")
     found = {
         "dag": _dag(context),
@@ -69,11 +55,7 @@ def facts(context: Mapping[str, Any]) -> dict[str, str]:
 
 
 def log_path(context: Mapping[str, Any]) -> str:
-    """
-    Return the path of the task's log or of the run below Airflow's own address, for a URL button's variable.
-
-    :param context: The context of a callback.
-    """
+    """Return the path of the task's log or of the run below Airflow's own address, for a URL button's variable."""
     url = None if is_of_the_dag(context) else _read(context.get("ti"), "log_url")
     if isinstance(url, str) and url:
         parts = urlsplit(url)
@@ -88,11 +70,7 @@ def log_path(context: Mapping[str, Any]) -> str:
 
 
 def default_key(context: Mapping[str, Any]) -> str:
-    """
-    Return the key of a callback without a ``dedupe_key``: the same for the failures of one task of one DAG.
-
-    :param context: The context of a callback.
-    """
+    """Return the key of a callback without a ``dedupe_key``: the same for the failures of one task of one DAG."""
     dag = _fitted(_dag(context))
     ti = None if is_of_the_dag(context) else context.get("ti")
     task = _read(ti, "task_id")
@@ -103,11 +81,7 @@ def default_key(context: Mapping[str, Any]) -> str:
 
 
 def attempt_of(context: Mapping[str, Any]) -> str:
-    """
-    Return the ID of the try that a callback is about; empty: it is about none.
-
-    :param context: The context of a callback.
-    """
+    """Return the ID of the try that a callback is about; empty: it is about none."""
     ti = None if is_of_the_dag(context) else context.get("ti")
     if _read(ti, "task_id") is None:
         return ""
@@ -116,11 +90,7 @@ def attempt_of(context: Mapping[str, Any]) -> str:
 
 
 def is_failure(context: Mapping[str, Any]) -> bool:
-    """
-    Say whether a callback is about a failure: of a task, of one of its tries, or of a DAG.
-
-    :param context: The context of a callback.
-    """
+    """Say whether a callback is about a failure: of a task, of one of its tries, or of a DAG."""
     if is_of_the_dag(context):
         return str(context["reason"]) not in ("success", "all_success")
     ti = context.get("ti")
@@ -128,21 +98,14 @@ def is_failure(context: Mapping[str, Any]) -> bool:
 
 
 def is_lost(ti: object) -> bool:
-    """
-    Say whether a task's worker was lost: the DAG processor, which then runs its callback, knows neither its state nor
-    its start.
-
-    :param ti: The task instance of a callback.
-    """
+    """Say whether a task's worker was lost."""
+    # The DAG processor, which then runs the callback, knows neither the task's state nor its start.
     return _read(ti, "task_id") is not None and _read(ti, "state") is None and _read(ti, "start_date") is None
 
 
 def is_of_the_dag(context: Mapping[str, Any]) -> bool:
-    """
-    Say whether a callback is the DAG's own: its context may have the last task instance, which need not have failed.
-
-    :param context: The context of a callback.
-    """
+    """Say whether a callback is the DAG's own."""
+    # Its context may have the last task instance, which need not have failed.
     return bool(context.get("reason"))
 
 

@@ -32,19 +32,12 @@ _MAPPED = re.compile(r"(.+)\[(\d+)\]", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missed(Held):
-    """
-    Failures that one alert could not report to a person.
+    """Failures that one alert could not report to a person."""
 
-    :param token: Identifies the entry.
-    :param key: The alert's key.
-    :param at: Unix time in seconds at which the alert failed.
-    :param until: Unix time in seconds until which a message that names it may be in flight; 0: none is.
-    """
-
-    token: str = ""
+    token: str = ""  # identifies the entry
     key: str = ""
-    at: float = 0.0
-    until: float = 0.0
+    at: float = 0.0  # Unix time in seconds at which the alert failed
+    until: float = 0.0  # Unix time in seconds until which a message with it may be in flight; 0: none is
 
 
 def _entry(found: dict[str, object]) -> Missed:
@@ -56,24 +49,13 @@ def _entry(found: dict[str, object]) -> Missed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undelivered:
-    """
-    What did not reach one person.
-
-    :param entries: What they have missed, the oldest first.
-    """
+    """What did not reach one person, the oldest first."""
 
     entries: tuple[Missed, ...] = field(default=(), metadata={"each": _entry})
 
 
 def entries_of(token: str, key: str, held: Held, *, now: float) -> Iterator[Missed]:
-    """
-    Yield failures in portions that fit a message each.
-
-    :param token: The alert that could not report them.
-    :param key: The alert's key.
-    :param held: The failures.
-    :param now: Unix time in seconds.
-    """
+    """Yield an alert's failures in portions that fit a message each; ``now`` is Unix time in seconds."""
     names = [name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…" for name in held.names]
     unnamed = max(0, held.held - len(names))
     portions = [names[start : start + PORTION] for start in range(0, len(names), PORTION)] or [[]]
@@ -85,12 +67,7 @@ def entries_of(token: str, key: str, held: Held, *, now: float) -> Iterator[Miss
 
 
 def on_leave(undelivered: Undelivered, entries: Iterable[Missed]) -> tuple[Undelivered, bool]:
-    """
-    Record what a person has missed.
-
-    :param undelivered: The person's record.
-    :param entries: What to add; an entry replaces one with the same token.
-    """
+    """Record what a person has missed; an entry replaces one with the same token."""
     new = {entry.token: replace(entry, until=0.0) for entry in entries}
     kept = [entry for entry in undelivered.entries if entry.token not in new]
     several = [*kept, *new.values()]
@@ -106,14 +83,8 @@ def on_leave(undelivered: Undelivered, entries: Iterable[Missed]) -> tuple[Undel
 def on_take(
     undelivered: Undelivered, *, now: float, lasts: float, room: int
 ) -> tuple[Undelivered, tuple[Missed, ...]]:
-    """
-    Claim what a message will name: as much as it has room for, the oldest first.
-
-    :param undelivered: The person's record.
-    :param now: Unix time in seconds.
-    :param lasts: Seconds after which the message counts as dead.
-    :param room: Characters for the names; one entry is claimed in any case.
-    """
+    """Claim what a message will name, the oldest first: at least one entry, and as many as it has room for."""
+    # `now` is Unix time in seconds; `lasts` seconds later the message counts as dead. `room` is in characters.
     taken: list[Missed] = []
     recent = [entry for entry in undelivered.entries if now - entry.at < MAX_AGE]
     for entry in recent:
@@ -129,23 +100,14 @@ def on_take(
 
 
 def on_strike(undelivered: Undelivered, tokens: Collection[str]) -> tuple[Undelivered, None]:
-    """
-    Remove what a person has been notified of.
-
-    :param undelivered: The person's record.
-    :param tokens: The tokens of what to remove.
-    """
+    """Remove what a person has been notified of."""
     return Undelivered(
         entries=tuple(entry for entry in undelivered.entries if entry.token not in tokens)
     ), None
 
 
 def listed(names: Iterable[str]) -> str:
-    """
-    List names: each once, with how often it occurs, and the indexes of a mapped task together.
-
-    :param names: Names of failures.
-    """
+    """List names: each once, with how often it occurs, and the indexes of a mapped task together."""
     plain: Counter[str] = Counter()
     indexes: dict[str, list[int]] = {}
     for name in names:

@@ -43,23 +43,14 @@ class MuteError(WhatsAppError):
 
 @dataclass(frozen=True, slots=True)
 class AlertState:
-    """
-    The throttle state of one key.
+    """The throttle state of one key."""
 
-    :param key: The alert's key: ``dag.task``, or the notifier's ``dedupe_key``.
-    :param record: The key's record.
-    """
-
-    key: str
+    key: str  # dag.task, or the notifier's dedupe_key
     record: Record
 
 
 def alert_states(store: ListedStore) -> list[AlertState]:
-    """
-    Return the throttle state of alerts by key, the latest failure first, without the other records of the store.
-
-    :param store: Where it is stored.
-    """
+    """Return the throttle state of alerts by key, the latest failure first, without other records of the store."""
     found = (_state(name, text) for name, text in store.items())
     return sorted(filter(None, found), key=lambda state: (-_latest(state.record), state.key))
 
@@ -85,11 +76,7 @@ def _state(name: str, text: str) -> AlertState | None:
 
 
 def who_muted(record: Record) -> str:
-    """
-    Say who has muted a key and until when.
-
-    :param record: The key's record.
-    """
+    """Say who has muted a key and until when."""
     by = clean_line(record.muted_by, limit=100) or "somebody"
     return f"{by} has muted this alert until {datetime.fromtimestamp(record.muted_until, UTC):%Y-%m-%d %H:%M} UTC"
 
@@ -98,25 +85,11 @@ def mute(
     store: Store,
     key: str,
     *,
-    seconds: float,
-    by: str,
+    seconds: float,  # from now; 0: unmute it
+    by: str,  # Airflow's name of the user
     sleep: Callable[[float], None] = time.sleep,
 ) -> float:
-    """
-    Mute or unmute a key, under the lock that its alerts take, and check a moment later that it is so.
-
-    Variables have no compare-and-swap: an alert on another machine that read the record earlier may write it later,
-    without the mute. The mute is then written again. In Redis, nobody overwrites it.
-
-    :param store: Where the record is stored.
-    :param key: The alert's key.
-    :param seconds: For how long from now; 0: unmute it.
-    :param by: Airflow's name of the user who mutes it.
-    :param sleep: Waits for seconds.
-    :return: Unix time in seconds until which it is muted; 0: it is not.
-    :raises PayloadError: ``seconds`` is negative, or more than a week.
-    :raises MuteError: The store cannot be reached, or alerts on other machines keep overwriting it.
-    """
+    """Mute or unmute a key, and return the Unix time in seconds until which it is muted; 0: it is not."""
     if not 0 <= seconds <= LONGEST_MUTE:
         days = LONGEST_MUTE / 86_400
         raise PayloadError(f"{seconds:g} seconds", field="mute", limit=f"0 seconds to {days:g} days")
@@ -128,7 +101,9 @@ def mute(
         if state.decide(key, rule) is None:
             raise MuteError("the throttle state of alerts cannot be reached", advice="Try again in a moment.")
         if isinstance(store, SwapStore):
-            return until
+            return until  # nobody overwrites it there
+        # Variables have no compare-and-swap: an alert on another machine that read the record earlier may write it
+        # later, without the mute.
         sleep(SETTLING)
         found = state.read(key, Record)
         if found is not None and found.muted_until == until:

@@ -44,56 +44,31 @@ CLOCKS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller(Held):
-    """
-    An alert that is about to be sent; ``held`` are its failures, which its own message or another alert's reports.
+    """An alert that is about to be sent; its own message or another alert's reports its failures, ``held``."""
 
-    :param names_others: Its message can name other failures.
-    :param may_be_handed_over: Another alert's message may report it.
-    :param gap: Seconds between two messages to one person; 0: none.
-    :param token: Identifies the alert.
-    :param key: The alert's key.
-    :param room: Characters that its message has for the names of others.
-    """
-
-    names_others: bool
-    may_be_handed_over: bool
-    gap: float
+    names_others: bool  # its message can name other failures
+    may_be_handed_over: bool  # another alert's message may report it
+    gap: float  # seconds between two messages to one person; 0: none
     token: str
     key: str = ""
-    room: int = 1000
+    room: int = 1000  # characters that its message has for the names of others
 
 
 @dataclass(frozen=True, slots=True)
 class Slot(Held):
-    """
-    What an alert has to do about one person; ``held`` are failures of other alerts that its message should report.
-
-    :param to: The person.
-    :param wait: Seconds to wait; 0: none.
-    :param handed_over: Another alert's message reports this one.
-    :param missed: What the person has missed because earlier messages did not arrive.
-    :param holds_until: Unix time in seconds until which the message in flight holds the person.
-    """
+    """What an alert has to do about one person; its message should report other alerts' failures, ``held``."""
 
     to: str = field(default="", repr=False)
-    wait: float = 0.0
-    handed_over: bool = False
-    missed: tuple[Missed, ...] = ()
-    holds_until: float = 0.0
+    wait: float = 0.0  # seconds to wait
+    handed_over: bool = False  # another alert's message reports this one
+    missed: tuple[Missed, ...] = ()  # by the person, because earlier messages did not arrive
+    holds_until: float = 0.0  # Unix time in seconds until which the message in flight holds the person
 
 
 def on_slot(
     person: Person, caller: Caller, to: str, *, now: float, may_wait: bool = True
 ) -> tuple[Person, Slot]:
-    """
-    Decide about a message to a person.
-
-    :param person: The person's record.
-    :param caller: The alert.
-    :param to: The person.
-    :param now: Unix time in seconds.
-    :param may_wait: It may wait; otherwise it is sent.
-    """
+    """Decide at a Unix time in seconds about a message to a person; one that may not wait is sent."""
     wait = person.free_at - now
     if not 0 < wait <= (1.0 + IN_FLIGHT + CLOCKS) * caller.gap or not may_wait:
         until = now + (1.0 + IN_FLIGHT) * caller.gap
@@ -109,50 +84,31 @@ def on_slot(
 
 
 def on_taken(person: Person, slot: Slot) -> tuple[Person, None]:
-    """
-    Remove the failures that were handed over to a message, once they are recorded as what it names.
-
-    :param person: The person's record; others may have been handed over since.
-    :param slot: The message's slot.
-    """
+    """Remove the failures that were handed over to a message, once they are recorded as what it names."""
+    # Others may have been handed over since.
     rest = max(0, person.held - slot.held)
     return replace(person, held=rest, names=person.names[len(slot.names) :]), None
 
 
 def on_answer(person: Person, slot: Slot, gap: float, *, now: float) -> tuple[Person, None]:
-    """
-    Begin the gap after a message: by now it has arrived, if it ever does.
-
-    :param person: The person's record.
-    :param slot: The message's slot.
-    :param gap: Seconds between two messages to one person.
-    :param now: Unix time in seconds.
-    """
+    """Begin the gap after a message: by now it has arrived, if it ever does."""
+    # `gap` is in seconds, `now` is Unix time in seconds.
     # A time other than the slot's own is that of another message, which did not wait.
     others = 0.0 if person.free_at == slot.holds_until else person.free_at
     return replace(person, free_at=max(others, now + gap)), None
 
 
 class RecipientGaps:
-    """
-    The slots of one alert for its recipients, and what they have missed.
-
-    :param state: The records of people; if it cannot be reached, no alert waits.
-    :param sender: The sending number: the gap is between one sender and one person.
-    :param caller: The alert.
-    :param budget: The alert's time budget.
-    :param behind: Another state, which can only be read: the alert also reports what people have missed according to
-        it.
-    """
+    """The slots of one alert for its recipients, and what they have missed."""
 
     def __init__(
         self,
-        state: ThrottleState,
-        sender: str,
+        state: ThrottleState,  # if it cannot be reached, no alert waits
+        sender: str,  # the sending number: the gap is between one sender and one person
         caller: Caller,
         budget: TimeBudget,
         *,
-        behind: ThrottleState | None = None,
+        behind: ThrottleState | None = None,  # read-only; what people have missed in it is reported too
     ) -> None:
         self._state = state
         self._sender = sender
@@ -161,13 +117,8 @@ class RecipientGaps:
         self.budget = budget
 
     def of(self, recipients: Sequence[str]) -> Iterator[Slot]:
-        """
-        Yield each recipient's slot, first those that need not wait; a slot with ``wait`` asks to wait, and others
-        follow.
-
-        :param recipients: Each once.
-        """
-        waiting = list(recipients)
+        """Yield each recipient's slot, first those that need not wait; one with ``wait`` asks to wait for others."""
+        waiting = list(recipients)  # each once
         while waiting:
             pause = math.inf
             for to in tuple(waiting):
@@ -182,43 +133,25 @@ class RecipientGaps:
                 yield Slot(wait=pause)
 
     def answered(self, slot: Slot) -> None:
-        """
-        Begin the gap after a message whose answer has come, or does not come in time.
-
-        :param slot: The message's slot.
-        """
+        """Begin the gap after a message whose answer has come, or does not come in time."""
         if self._caller.gap > 0:
             self._change(slot.to, lambda person: on_answer(person, slot, self._caller.gap, now=time.time()))
 
     def accepted(self, slot: Slot) -> None:
-        """
-        Remove what an accepted message has reported.
-
-        :param slot: The message's slot.
-        """
+        """Remove what an accepted message has reported."""
         if slot.missed:
             tokens = {entry.token for entry in slot.missed}
             self._of_missed(slot.to, lambda undelivered: on_strike(undelivered, tokens))
 
     def give_back(self, slot: Slot) -> None:
-        """
-        Leave to the next message the other failures that this one should have reported: it may not have arrived.
-
-        :param slot: The message's slot.
-        """
+        """Leave to the next message the other failures that this one should report: it may not have arrived."""
         others = entries_of(f"{self._caller.token}.others", "", slot, now=time.time())
         entries = (*slot.missed, *others)
         if entries:
             self._of_missed(slot.to, lambda undelivered: on_leave(undelivered, entries))
 
     def leave(self, to: str, more: Held | None = None) -> bool:
-        """
-        Leave to a person's next message what they have missed of this alert.
-
-        :param to: The person.
-        :param more: Further failures to leave; None: those that its message reports.
-        :return: Whether it is recorded.
-        """
+        """Leave to a person's next message what they have missed of this alert; return whether that is recorded."""
         token = self._caller.token if more is None else f"{self._caller.token}.more"
         entries = tuple(entries_of(token, self._caller.key, more or self._caller, now=time.time()))
         return bool(self._of_missed(to, lambda undelivered: on_leave(undelivered, entries)))

@@ -59,14 +59,9 @@ HANDED_OVER = 60.0
 
 
 class RedisState(RedisTexts):
-    """
-    Records in Redis, for alerts and for the page in Airflow; alerts of one process share one such object.
+    """Records in Redis, for alerts and for the page in Airflow; alerts of one process share one such object."""
 
-    :param server: The Redis server.
-    :param owner: Whose records they are: one account's in one Airflow.
-    """
-
-    def __init__(self, server: RedisServer, owner: str) -> None:
+    def __init__(self, server: RedisServer, owner: str) -> None:  # owner: one account in one Airflow
         super().__init__(server, "alerts", owner)
         self._away, self._look_at = False, 0.0
 
@@ -75,11 +70,7 @@ class RedisState(RedisTexts):
         return not self._away or time.monotonic() >= self._look_at
 
     def went_away(self, error: Exception) -> None:
-        """
-        Note that Redis could not be used, and log it once.
-
-        :param error: Why.
-        """
+        """Note that Redis could not be used, and log it once."""
         first, self._away = not self._away, True
         self._look_at = time.monotonic() + LOOK_EVERY
         if first:
@@ -93,12 +84,7 @@ class RedisState(RedisTexts):
             )
 
     def reach(self, act: Callable[[Store], T]) -> T:
-        """
-        Use the records, in bounded time.
-
-        :param act: Uses them.
-        :raises Exception: Redis cannot be reached, or does not answer in time.
-        """
+        """Use the records, in bounded time; raises any exception if Redis is down or does not answer in time."""
         load_client()  # takes seconds on a busy machine, for which Redis is not to blame
         until = time.monotonic() + SECONDS
         found = in_daemon(lambda: act(_InTime(self, until)), SECONDS)
@@ -108,11 +94,7 @@ class RedisState(RedisTexts):
         return found
 
     def items(self) -> Iterator[tuple[str, str]]:
-        """
-        Yield the names and texts of keys' records; those of people have no name to show.
-
-        :raises ConfigurationError: Redis does not answer.
-        """
+        """Yield the names and texts of keys' records; raises ConfigurationError if Redis does not answer."""
         try:
             found = in_daemon(lambda: list(self.kept(MOST_LISTED)), LIST_SECONDS)
         except (RedisAwayError, TimeoutError) as error:
@@ -123,18 +105,13 @@ class RedisState(RedisTexts):
             ) from None
         for key, text in found:
             name = name_of(label_of(text))
-            if self.key(name) == key:
+            if self.key(name) == key:  # those of people have no name to show
                 yield name, text
 
     def moving(
         self, text: str | None, kind: type[K]
     ) -> Callable[[str | None], tuple[str | None, None]] | None:
-        """
-        Return a revision that moves here, once, a record written without Redis; None: there is nothing to move.
-
-        :param text: The record, as the other store holds it.
-        :param kind: The record's class.
-        """
+        """Return a revision that moves here, once, a record written without Redis; None: there is nothing to move."""
         found = parsed(text, kind)
         if not text or found == kind() or _is_used(found, time.time()):
             return None
@@ -179,17 +156,12 @@ _lock = threading.Lock()
 
 
 def redis_state(config: ClientConfig) -> RedisState | None:
-    """
-    Return the throttle state of a connection's alerts in Redis; None: the connection names no Redis.
-
-    Several Airflows may share an account and a Redis; their base URLs distinguish them.
-
-    :param config: The connection's configuration.
-    """
+    """Return the throttle state of a connection's alerts in Redis; None: the connection names no Redis."""
     if config.pace_redis is None:
         return None
     from airflow_provider_whatsapp._compat import conf
 
+    # Several Airflows may share an account and a Redis; their base URLs distinguish them.
     airflow = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
     key = config.pace_redis, f"{config.api_key} {config.data_url} {airflow}"
     with _lock:
@@ -221,13 +193,8 @@ def _joined(here: Any, there: Any, now: float) -> Any:  # noqa: ARG001  (others 
 
 
 def joined(here: K, there: K, now: float) -> K:
-    """
-    Merge two records of one key, each of which may have failures that the other does not have.
-
-    :param here: The one.
-    :param there: The other.
-    :param now: Unix time in seconds.
-    """
+    """Merge two records of one key, each of which may have failures that the other does not have."""
+    # `now` is Unix time in seconds.
     if here == type(here)():
         return there
     return cast("K", _joined(here, there, now))

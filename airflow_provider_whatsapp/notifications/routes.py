@@ -24,14 +24,7 @@ FILES = (".json", ".yaml", ".yml")
 
 
 def load_routes(source: Any, variable: Any) -> dict[str, list[str]]:
-    """
-    Read routes.
-
-    :param source: The mapping itself, a path that ends with ``.json``, ``.yaml`` or ``.yml``, or the name of an
-        Airflow Variable.
-    :param variable: Airflow's Variables: a class with ``get``.
-    :raises ConfigurationError: There is no such file or Variable, or it is not a mapping of numbers.
-    """
+    """Read routes from a mapping, a file or an Airflow Variable; raises ConfigurationError if they cannot be read."""
     from airflow_provider_whatsapp.client.errors import ConfigurationError
     from airflow_provider_whatsapp.client.phone import mask_numbers
     from airflow_provider_whatsapp.message_templates.documents import TemplateFileError
@@ -60,13 +53,7 @@ def load_routes(source: Any, variable: Any) -> dict[str, list[str]]:
 def choose(
     routes: Mapping[str, list[str]], *, severity: str | None = None, tags: Iterable[str] = ()
 ) -> list[str]:
-    """
-    Return the numbers of every route that matches, or those of ``default`` if none does.
-
-    :param routes: From :func:`load_routes`.
-    :param severity: The alert's severity; None: it has none.
-    :param tags: The DAG's tags.
-    """
+    """Return the numbers of every route that matches, or those of ``default`` if none does."""
     wanted = [f"{TAG}{tag}" for tag in sorted(tags)]
     if severity:
         wanted.insert(0, severity)
@@ -80,19 +67,13 @@ def choose(
 
 
 def usable(named: Iterable[Any], *, default_country: str | None = None) -> list[str]:
-    """
-    Return the valid recipients, each once; log the malformed ones.
-
-    :param named: Recipients: strings (several separated by commas), lists of them, or None.
-    :param default_country: ISO code of the country with which national numbers are read; None: numbers need their
-        country code.
-    :raises PayloadError: No recipient is valid.
-    """
+    """Return the valid recipients, each once; log the malformed ones; raises PayloadError if none is valid."""
+    # Without a default country (its ISO code), numbers need their country code.
     from airflow_provider_whatsapp.client.errors import PayloadError
     from airflow_provider_whatsapp.delivery.recipients import read_recipients
 
     given: list[str] = []
-    for item in named:
+    for item in named:  # strings (several separated by commas), lists of them, or None
         several = [item] if isinstance(item, str | int) else item or ()
         given += [part for each in several for part in re.split(r"[,;\n]", str(each)) if part.strip()]
     try:
@@ -118,11 +99,7 @@ def _is_good(number: str, default_country: str | None) -> bool:
 
 
 def dag_tags(context: Mapping[str, Any]) -> set[str]:
-    """
-    Return the tags of the DAG that a callback is about; a deadline's callback does not know them.
-
-    :param context: The context of a callback.
-    """
+    """Return the tags of the DAG that a callback is about; a deadline's callback does not know them."""
     dag = context.get("dag")
     found = dag.get("tags") if isinstance(dag, dict) else getattr(dag, "tags", None)
     return {str(getattr(tag, "name", tag)) for tag in found or ()}

@@ -50,15 +50,7 @@ _SECRETS.append(re.compile(rf"\b(?:{_KEYS})"))
 
 
 def hidden(value: Any) -> Any:
-    """
-    Replace the secrets in an alert's texts with stars.
-
-    Secrets are the values that Airflow masks (passwords of connections, what :func:`airflow.sdk.log.mask_secret` was
-    given) and what has the form of a secret: passwords in URLs, bearer and basic credentials, ``token=...`` and the
-    like, private keys, web tokens, keys of well-known services.
-
-    :param value: A text, or a list or mapping with texts in it; anything else stays.
-    """
+    """Replace the secrets in a text, or in the texts of a list or mapping, with stars; anything else stays."""
     if isinstance(value, str):
         return _without_secrets(value)
     if isinstance(value, Mapping):

@@ -18,42 +18,25 @@ from airflow_provider_whatsapp.notifications.records import (
     Sending,
 )
 
+# Moments are Unix time in seconds; a token identifies an alert.
+
 
 def on_failure(
     record: Record,
     *,
-    name: str,
+    name: str,  # what failed, for a message that reports several failures
     now: float,
-    cooldown: float,
-    succeeded_at: float | None = None,
-    run: str = "",
+    cooldown: float,  # seconds after a message in which no further one is sent, except the one that escalates
+    succeeded_at: float | None = None,  # the last success, which ends a row of failures; None: not known
+    run: str = "",  # empty: this failure counts as a run of its own
     dag: str = "",
-    escalate_after: int = 0,
+    escalate_after: int = 0,  # runs in a row after which others are notified as well; 0: never
     token: str = "",
-    waits: float = 0.0,
+    waits: float = 0.0,  # seconds for which it can wait for others; 0: it cannot
     sending: Sending = AT_ONCE,
-    in_hand: bool = False,
+    in_hand: bool = False,  # somebody has the run in hand, by a button of an alert of this key
 ) -> Decision:
-    """
-    Decide about a failure.
-
-    If many failures come one after the other, one alert waits for the others. Airflow lets no alert wait for long, so
-    one that comes in the second half of that time takes its place. The last one, after which no other comes, reports
-    them all.
-
-    :param record: The key's record.
-    :param name: What failed, for a message that reports several failures.
-    :param now: Unix time in seconds.
-    :param cooldown: Seconds after a message in which no further one is sent, except the one that escalates.
-    :param succeeded_at: Unix time in seconds of the last success, which ends a row of failures; None: it is not known.
-    :param run: The run that failed; empty: this failure counts as a run of its own.
-    :param dag: The DAG that failed.
-    :param escalate_after: Runs in a row after which others are notified as well; 0: never.
-    :param token: Identifies the alert.
-    :param waits: Seconds for which it can wait for others; 0: it cannot.
-    :param sending: What to record of the alert if it sends.
-    :param in_hand: Somebody has the run in hand, by a button of an alert of this key.
-    """
+    """Decide about a failure."""
     record = without_the_dead(record, now, sending, name)
     row = _in_a_row(record, now, succeeded_at=succeeded_at, run=run).with_dag(dag)
     if row.is_muted(now) or in_hand:
@@ -68,6 +51,8 @@ def on_failure(
     busy = row.is_sending(now)
     # A machine whose clock is ahead may have written a time in the future.
     if busy or (record.sent_at and abs(now - record.sent_at) < cooldown and not crossed):
+        # If many failures come one after the other, one alert waits for the others. Airflow lets none wait for long, so
+        # one that comes in the second half of that time takes its place; the last one reports them all.
         takes_over = waits > 0 and not record.summed_up and now >= record.waits_until - waits / 2
         kept = waiting if takes_over else row
         return Decision(False, kept.with_more(1, (name,)), waits=takes_over, busy=busy)
@@ -113,15 +98,9 @@ def _ended(record: Record) -> Record:
 
 
 def without_the_dead(record: Record, now: float, sending: Sending = AT_ONCE, name: str = "") -> Record:
-    """
-    Hold the failures again of an alert that has died before the gateway answered.
-
-    :param record: The key's record.
-    :param now: Unix time in seconds.
-    :param sending: The alert that asks: if the worker of the try that was sending was lost, that try's alert is
-        certainly dead.
-    :param name: What failed, as the alert that asks names it.
-    """
+    """Hold the failures again of an alert that has died before the gateway answered."""
+    # `sending` and `name` are those of the alert that asks.
+    # If the worker of the try that was sending was lost, that try's alert is certainly dead.
     same = bool(sending.attempt) and sending.attempt == record.sending_try
     if not record.sender or (record.is_sending(now) and not (same and sending.lost)):
         return record
@@ -135,44 +114,25 @@ def without_the_dead(record: Record, now: float, sending: Sending = AT_ONCE, nam
 
 
 def on_sent(record: Record, *, now: float, token: str) -> Decision:
-    """
-    Note that an alert's message was accepted.
-
-    :param record: The key's record.
-    :param now: Unix time in seconds.
-    :param token: The alert.
-    """
+    """Note that an alert's message was accepted."""
     if record.sender != token:
         return Decision(False, record)
     return Decision(False, replace(_ended(record).with_named(record.sending_names), sent_at=now))
 
 
 def on_left(record: Record, *, now: float, token: str, pause: float) -> Decision:
-    """
-    Note that an alert has reached nobody yet, and that the next message notifies its recipients.
-
-    :param record: The key's record.
-    :param now: Unix time in seconds.
-    :param token: The alert.
-    :param pause: Seconds in which no other message is sent; 0: it was certainly not sent.
-    :return: In ``held``, the failures that came meanwhile, to be left to the recipients as well.
-    """
+    """Note that an alert has reached nobody yet, and that the next message notifies its recipients."""
+    # `pause` is in seconds; 0: the message was certainly not sent.
     if record.sender == token:
         record = _ended(record)
     row = replace(record, sent_at=0.0, waiter="", waits_until=0.0, held=0, names=())
     row = replace(row, told=row.told + record.held, paused_until=now + pause if pause else 0.0)
+    # What came meanwhile is to be left to the recipients as well.
     return Decision(False, row, record.held, record.names)
 
 
 def on_unsent(record: Record, *, held: int, names: tuple[str, ...], token: str = "") -> Decision:
-    """
-    Hold the failures again of a message that was certainly not sent: the next failure reports them.
-
-    :param record: The key's record.
-    :param held: Failures that the message would have reported.
-    :param names: The first few of them.
-    :param token: The alert.
-    """
+    """Hold the failures again of a message that was certainly not sent: the next failure reports them."""
     if record.sender == token:
         record = _ended(record)
     again = replace(
@@ -182,14 +142,7 @@ def on_unsent(record: Record, *, held: int, names: tuple[str, ...], token: str =
 
 
 def on_claimed(record: Record, *, token: str, waits_until: float) -> Decision:
-    """
-    Record the alert whose claim stands as the one that sends and waits, even if another has recorded itself at the same
-    time.
-
-    :param record: The key's record.
-    :param token: The alert.
-    :param waits_until: Unix time in seconds until which it waits; 0: it does not.
-    """
+    """Record that the alert whose claim stands sends and waits, even if another has recorded itself meanwhile."""
     sender = token if record.sender else ""
     return Decision(
         True, replace(record, sender=sender, waiter=token if waits_until else "", waits_until=waits_until)
@@ -197,14 +150,7 @@ def on_claimed(record: Record, *, token: str, waits_until: float) -> Decision:
 
 
 def on_overtaken(record: Record, *, name: str, held: int, names: tuple[str, ...]) -> Decision:
-    """
-    Suppress a failure after all, because an alert on another machine is sent, or the last message may have arrived.
-
-    :param record: The key's record.
-    :param name: What failed.
-    :param held: Failures that its message would have reported as well.
-    :param names: The first few of them.
-    """
+    """Suppress a failure after all: an alert on another machine is sent, or the last message may have arrived."""
     # What counts as reported stays: both alerts have recorded that, and the record is one of theirs. The other one may
     # have its answer already, so the record does not say that it sends.
     return Decision(False, _ended(record).with_more(held + 1, (name, *names)))
@@ -215,22 +161,12 @@ def on_summary(
     *,
     now: float,
     token: str,
-    failed: int = 0,
+    failed: int = 0,  # the run's failures, as Airflow counts them; 0: nobody asked Airflow
     sending: Sending = AT_ONCE,
-    alone: bool = True,
+    alone: bool = True,  # all alerts share one machine's lock, or Redis: the record's sender is certain
     in_hand: bool = False,
 ) -> Decision:
-    """
-    Decide about a summary of the suppressed failures, when there was no other failure for a while.
-
-    :param record: The key's record.
-    :param now: Unix time in seconds.
-    :param token: The alert that has waited.
-    :param failed: The run's failures, as Airflow counts them; 0: nobody asked Airflow.
-    :param sending: What to record of the alert if it sends.
-    :param alone: All alerts share the lock of one machine, or Redis, so the sender in the record is certain.
-    :param in_hand: As for :func:`on_failure`.
-    """
+    """Decide about a summary of the suppressed failures, when there was no other failure for a while."""
     if record.waiter != token:
         return Decision(send=False, record=record)
     quiet = replace(record, waiter="", waits_until=0.0)
@@ -250,15 +186,7 @@ def on_summary(
 
 
 def on_success(record: Record, *, now: float = 0.0, sending: Sending = AT_ONCE) -> Decision:
-    """
-    Decide about a success: it gets a message if there were failures before.
-
-    :param record: The key's record.
-    :param now: Unix time in seconds.
-    :param sending: What to record of the alert if it sends.
-    :return: In ``held``, the failures in a row; in the record, those that no message has named are being sent, until
-        :func:`on_recovered`.
-    """
+    """Decide about a success: it gets a message if there were failures before."""
     if not record.failures:
         return Decision(False, record)
     if record.is_muted(now):
@@ -270,19 +198,14 @@ def on_success(record: Record, *, now: float = 0.0, sending: Sending = AT_ONCE) 
         return Decision(False, record, busy=True)
     if record.is_paused(now):
         return Decision(False, record, paused=True)
+    # Those that no message has named are being sent until `on_recovered`; the decision has all failures in a row.
     undelivered = record.unnamed()
     begun = _begun(record, now, sending, held=undelivered.held, names=undelivered.names)
     return Decision(True, begun, record.failures)
 
 
 def on_recovered(record: Record, *, failures: int, token: str) -> Decision:
-    """
-    Note that a success was reported, which ends the row of failures before it.
-
-    :param record: The key's record.
-    :param failures: Failures before the success.
-    :param token: The alert that has reported it.
-    """
+    """Note that a success was reported, which ends the row of failures before it."""
     if record.sender != token:
         return Decision(False, record)
     since = max(0, record.failures - failures)
@@ -294,15 +217,8 @@ def on_recovered(record: Record, *, failures: int, token: str) -> Decision:
 def on_unsent_success(
     record: Record, *, failures: int, token: str = "", now: float = 0.0, pause: float = 0.0
 ) -> Decision:
-    """
-    Note that a success was not reported: the next success will be.
-
-    :param record: The key's record.
-    :param failures: Failures before the success.
-    :param token: The alert.
-    :param now: Unix time in seconds.
-    :param pause: Seconds in which no other message is sent; 0: it was certainly not sent.
-    """
+    """Note that a success was not reported: the next success will be."""
+    # `pause` is in seconds; 0: the message was certainly not sent.
     if not token or record.sender != token:
         return Decision(False, replace(record, failures=record.failures + failures))
     before = Held(held=record.sending, names=record.sending_names).with_more(record.held, record.names)
@@ -311,15 +227,9 @@ def on_unsent_success(
 
 
 def on_mute(record: Record, *, until: float, by: str, at: float = 0.0) -> Decision:
-    """
-    Mute or unmute a key; failures meanwhile are counted, and the first message afterwards reports them.
-
-    :param record: The key's record.
-    :param until: Unix time in seconds until which no message is sent; 0: unmute it.
-    :param by: Who asks for it.
-    :param at: Unix time in seconds of the request; earlier requests no longer count.
-    """
-    set_at = max(at, record.mute_set_at)
+    """Mute or unmute a key; failures meanwhile are counted, and the first message afterwards reports them."""
+    # `until` 0: unmute it.
+    set_at = max(at, record.mute_set_at)  # earlier requests no longer count
     return Decision(
         False, replace(record, muted_until=until, muted_by=by if until else "", mute_set_at=set_at)
     )

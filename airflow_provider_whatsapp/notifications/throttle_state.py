@@ -66,23 +66,15 @@ LOOK_EVERY = 0.01
 
 
 class ThrottleState:
-    """
-    Records by their keys, for one alert; after a store has failed or taken too long, the alert does not ask it again.
-
-    :param store: Where the records are stored.
-    :param seconds: Seconds that all its uses may take together: a share of the alert's time budget, because the message
-        needs the rest.
-    :param bounded: Limits the time of each use.
-    :param extra: The alert can do without it: if it cannot be reached, the log says so at level info, not as a warning.
-    """
+    """Records by their keys, for one alert; it does not ask a store again that has failed or taken too long."""
 
     def __init__(
         self,
         store: Store,
         *,
-        seconds: float = LONGEST,
+        seconds: float = LONGEST,  # for all uses together; the message needs the rest of the time budget
         bounded: Bounded = in_daemon,
-        extra: bool = False,
+        extra: bool = False,  # the alert can do without it: that it cannot be reached is logged at level info
     ) -> None:
         self._store = store
         self._level = logging.INFO if extra else logging.WARNING
@@ -105,49 +97,27 @@ class ThrottleState:
         return self._shared is not None
 
     def share(self, shared: RedisState | None) -> None:
-        """
-        Keep the records in Redis from now on, and in the store while Redis is down.
-
-        :param shared: Redis; None: there is none.
-        """
+        """Keep the records in Redis from now on, and in the store while Redis is down."""
         if shared is not None:
             self._shared = shared if shared.is_worth_asking() else None
             self._known = {}
 
     def decide(self, key: str, rule: Callable[[Record], Decision]) -> Decision | None:
-        """
-        Apply one of the rules of ``throttle`` to a key's record.
-
-        :param key: The alert's key.
-        :param rule: Takes the record and decides.
-        :return: The decision. None: the state cannot be reached; send then, because an alert too many is better than
-            one too few.
-        """
+        """Apply one of the rules of ``throttle`` to a key's record; None: the state cannot be reached, so send."""
 
         def both(record: Record) -> tuple[Record, Decision]:
             decision = rule(record)
             return decision.record, decision
 
-        return self.change(key, Record, both)
+        return self.change(key, Record, both)  # an alert too many is better than one too few
 
     def read(self, key: str, kind: type[K]) -> K | None:
-        """
-        Return a key's record as it is.
-
-        :param key: The record's key.
-        :param kind: The record's class.
-        :return: The record; None: the state cannot be reached.
-        """
+        """Return a key's record as it is; None: the state cannot be reached."""
         name = name_of(key)
         return self._reach(lambda store: parsed(store.get(name, default=None), kind, name=name))
 
     def claim(self, key: str, token: str) -> None:
-        """
-        Write an alert's claim to a key; see :meth:`is_claimed_by`.
-
-        :param key: The alert's key.
-        :param token: The alert.
-        """
+        """Write an alert's claim to a key; see :meth:`is_claimed_by`."""
         name = name_of(key) + CLAIM
 
         def act(store: Store) -> None:
@@ -158,27 +128,15 @@ class ThrottleState:
         self._reach(act)
 
     def is_claimed_by(self, key: str, token: str) -> bool:
-        """
-        Say whether an alert's claim still stands after a moment; True if the state cannot be reached.
-
-        :param key: The alert's key.
-        :param token: The alert.
-        """
+        """Say whether an alert's claim still stands after a moment; True if the state cannot be reached."""
         found = self._reach(lambda store: store.get(name_of(key) + CLAIM, default=token))
         return found is None or found == token
 
     def change(
         self, key: str, kind: type[K], rule: Callable[[K], tuple[K, T]], *, label: str | None = None
     ) -> T | None:
-        """
-        Read a key's record and write what a rule makes of it; no other alert on this machine writes in between.
-
-        :param key: The record's key; in the name, the store holds only its hash.
-        :param kind: The record's class, with a default for each field.
-        :param rule: Takes the record; returns the new record, and what was decided.
-        :param label: What is written beside the record for people who look at it; None: the key.
-        :return: What was decided; None: the state cannot be reached.
-        """
+        """Write what a rule makes of a key's record; return what it decided, None: the state cannot be reached."""
+        # No other alert on this machine writes in between.
         name = name_of(key)
         self._take_over(name, kind)
 
@@ -258,15 +216,8 @@ class ThrottleState:
 def revised(
     store: Store, name: str, revise: Callable[[str | None], tuple[str | None, T]]
 ) -> tuple[str | None, T]:
-    """
-    Read a text and write its revision; nobody else writes in between.
-
-    :param store: Where it is stored.
-    :param name: Its name.
-    :param revise: Returns the new text (None: it stays) and what was decided; it may be called several times.
-    :return: The same, from its last call.
-    :raises TimeoutError: Others keep writing in between.
-    """
+    """Write the revision of a text, with no other write in between; raises TimeoutError if others keep writing."""
+    # `revise` may be called several times; it returns the new text (None: it stays) and what was decided.
     if isinstance(store, SwapStore):
         until = time.monotonic() + LONGEST_SWAP
         while time.monotonic() < until:
@@ -287,13 +238,7 @@ def revised(
 
 
 def forget(store: Store, name: str, text: str) -> None:
-    """
-    Delete a text that was moved elsewhere, unless somebody has written another since.
-
-    :param store: Where it is stored.
-    :param name: Its name.
-    :param text: What was moved.
-    """
+    """Delete a text that was moved elsewhere, unless somebody has written another since."""
     with _locked(name):
         if store.get(name, default=None) == text:
             store.delete(name)

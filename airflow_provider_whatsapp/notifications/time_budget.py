@@ -44,21 +44,13 @@ FOR_THROTTLE_STATE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class TimeBudget:
-    """
-    The time that one alert has.
+    """The time that one alert has."""
 
-    :param until: Moment of ``time.monotonic()`` at which the alert gives up its last request.
-    """
-
-    until: float
+    until: float  # moment of time.monotonic() at which the alert gives up its last request
 
     @classmethod
     def of(cls, context: Mapping[str, Any]) -> Self:
-        """
-        Return the time that a callback has from now on.
-
-        :param context: Its context.
-        """
+        """Return the time that a callback has from now on."""
         return cls(time.monotonic() + max(LEAST, _allowed(context) - MARGIN))
 
     def left(self) -> float:

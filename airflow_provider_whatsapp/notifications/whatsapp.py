@@ -192,11 +192,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
             self.text = DEFAULT_TEXT
 
     def __call__(self, *args: Any) -> None:
-        """
-        Send the alert; Airflow calls this.
-
-        :param args: Airflow's context.
-        """
+        """Send the alert; Airflow calls this with its context."""
         # Rendering replaces the templates with their results: without a copy, the next call would repeat this message.
         WhatsAppNotifier._report(copy.copy(self), args[0])
 
@@ -254,11 +250,8 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         return line
 
     def get_template_env(self, dag: Any = None) -> Any:
-        """
-        Return Jinja's environment, in which a name that the callback's context lacks renders as a dash.
-
-        :param dag: The context's DAG; ``airflow dags test`` gives DAG callbacks one that has no environment.
-        """
+        """Return Jinja's environment, in which a name that the callback's context lacks renders as a dash."""
+        # `airflow dags test` gives DAG callbacks a DAG that has no environment.
         from airflow_provider_whatsapp.notifications.wording import Dash
 
         env = super().get_template_env(dag if hasattr(dag, "get_template_env") else None)
@@ -280,12 +273,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         self.buttons = without_gaps(buttons, self.buttons)
 
     def notify(self, context: Context) -> None:
-        """
-        Send the alert, unless it is suppressed.
-
-        :param context: Airflow's context, already rendered into the fields.
-        :raises WhatsAppError: It was not sent to every recipient.
-        """
+        """Send the alert, unless it is suppressed; raises WhatsAppError if it was not sent to every recipient."""
         from airflow_provider_whatsapp._compat import can_give_up_asking
         from airflow_provider_whatsapp.notifications.alert import Alert
         from airflow_provider_whatsapp.notifications.bounded import directly, in_daemon
@@ -302,12 +290,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
             self._reached_nobody = alert.reached_nobody
 
     async def async_notify(self, context: Context) -> None:
-        """
-        Send from a coroutine; cancelling the await does not recall a message that has left.
-
-        :param context: Airflow's context, already rendered into the fields.
-        :raises WhatsAppError: It was not sent to every recipient.
-        """
+        """Send from a coroutine; cancelling the await does not recall a message that has left."""
         from airflow.sdk import Variable
 
         from airflow_provider_whatsapp._compat import ask_airflow

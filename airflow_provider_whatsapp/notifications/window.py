@@ -50,19 +50,12 @@ _SAYS_CLOSED = re.compile(r"\b131047\b|re-?engagement", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """
-    The outcome of an alert.
+    """The outcome of an alert."""
 
-    :param sent: How many were notified.
-    :param handed_over: How many another alert's message will notify.
-    :param errors: Why others were not.
-    :param missed: The recipients whom a later message may reach.
-    """
-
-    sent: int = 0
-    handed_over: int = 0
-    errors: list[WhatsAppError] = field(default_factory=list)
-    missed: tuple[str, ...] = ()
+    sent: int = 0  # how many were notified
+    handed_over: int = 0  # how many another alert's message will notify
+    errors: list[WhatsAppError] = field(default_factory=list)  # why others were not
+    missed: tuple[str, ...] = ()  # the recipients whom a later message may reach
 
     @property
     def failed(self) -> bool:
@@ -83,15 +76,7 @@ class Delivery:
 def deliver(
     gaps: RecipientGaps, recipients: Sequence[str], send: Callable[[Slot], SentMessage]
 ) -> Generator[float, None, Delivery]:
-    """
-    Send to each recipient; continue if one of them cannot be reached, but not if nobody can be.
-
-    Yields the seconds to wait before it continues.
-
-    :param gaps: The recipients' slots: who may get the message, and when.
-    :param recipients: Each once.
-    :param send: Sends to one of them.
-    """
+    """Send to each recipient, unless nobody can be reached; yields the seconds to wait."""
     sent, handed_over, errors = 0, 0, []
     missed = list(recipients)
     runs = Runs(SAME_FAILURES, varied=False)
@@ -121,16 +106,7 @@ def deliver(
 def _attempts(
     gaps: RecipientGaps, slot: Slot, send: Callable[[Slot], SentMessage]
 ) -> Generator[float, None, None]:
-    """
-    Send to one recipient; retry after an unknown outcome, while the alert has time.
-
-    Yields the seconds to wait before it continues.
-
-    :param gaps: Records which other failures the message names.
-    :param slot: The recipient's slot.
-    :param send: Sends.
-    :raises WhatsAppError: It was not sent, or its outcome is unknown.
-    """
+    """Send to one recipient; retry after an unknown outcome, while the alert has time; yields the seconds to wait."""
     pause = FIRST_PAUSE
     while True:
         try:
@@ -166,19 +142,13 @@ def _send(gaps: RecipientGaps, slot: Slot, send: Callable[[Slot], SentMessage]) 
 
 
 class TextFirst:
-    """
-    Sends a text, and the template if the text cannot arrive; or only a template.
-
-    :param send: Sends a message to somebody.
-    :param text: Makes the text, with the slot's other failures; None: send only the template.
-    :param template: Makes the template's message; None: send only the text.
-    """
+    """Sends a text, and the template if the text cannot arrive; or only a template."""
 
     def __init__(
         self,
         send: Callable[[str, Any], SentMessage],
-        text: Callable[[Slot], Any] | None,
-        template: Callable[[Slot], Any] | None,
+        text: Callable[[Slot], Any] | None,  # None: send only the template
+        template: Callable[[Slot], Any] | None,  # None: send only the text
     ) -> None:
         self._send = send
         self._first = text or template
@@ -186,12 +156,7 @@ class TextFirst:
         self._texts: dict[str, tuple[str, Slot]] = {}
 
     def __call__(self, slot: Slot) -> SentMessage:
-        """
-        Send to one recipient.
-
-        :param slot: The recipient, and other failures to report.
-        :raises WhatsAppError: Neither was sent, or the outcome is unknown.
-        """
+        """Send to one recipient; raises WhatsAppError if neither was sent, or the outcome is unknown."""
         assert self._first is not None  # noqa: S101  one of the two is always there
         try:
             sent = self._send(address(slot.to), self._first(slot))
@@ -209,20 +174,11 @@ class TextFirst:
         self,
         delivery: Delivery,
         gaps: RecipientGaps,
-        status_of: Callable[[str], Mapping[str, Any]],
+        status_of: Callable[[str], Mapping[str, Any]],  # from receipts or the message history
         *,
-        seconds: float,
+        seconds: float,  # for which to check at most; 0: not at all
     ) -> Generator[float, None, Delivery]:
-        """
-        Check the outcome of the texts, and send the template to people whose customer service window is closed.
-
-        Yields the seconds to wait before it continues.
-
-        :param delivery: The alert's outcome so far.
-        :param gaps: The recipients' slots: the text was a message to them as well.
-        :param status_of: Returns what receipts or the message history say of one message.
-        :param seconds: How long to check at most; 0: not at all.
-        """
+        """Check the texts, and send the template to people whose window is closed; yields the seconds to wait."""
         template = self._template
         if template is None or seconds <= 0 or not self._texts:
             return delivery
@@ -256,13 +212,7 @@ class TextFirst:
 
 
 class ButtonsFirst:
-    """
-    Sends the template with the buttons, or the alert without them if WhatsApp refuses that template.
-
-    :param send: Sends a message to somebody.
-    :param template: Makes the message with the buttons.
-    :param plain: Sends without them.
-    """
+    """Sends the template with the buttons, or the alert without them if WhatsApp refuses that template."""
 
     def __init__(
         self,
@@ -276,12 +226,7 @@ class ButtonsFirst:
         self._refused = False
 
     def __call__(self, slot: Slot) -> SentMessage:
-        """
-        Send to one recipient.
-
-        :param slot: The recipient, and other failures to report.
-        :raises WhatsAppError: It was not sent, or its outcome is unknown.
-        """
+        """Send to one recipient; raises WhatsAppError if it was not sent, or its outcome is unknown."""
         if self._refused:
             return self._plain(slot)
         try:
@@ -305,29 +250,15 @@ class ButtonsFirst:
         *,
         seconds: float,
     ) -> Generator[float, None, Delivery]:
-        """
-        Check the texts that were sent without buttons, as :meth:`TextFirst.follow_up` does.
-
-        :param delivery: The alert's outcome so far.
-        :param gaps: The recipients' slots: who may get the message, and when.
-        :param status_of: Returns what receipts or the message history say of one message.
-        :param seconds: How long to check at most.
-        """
+        """Check the texts that were sent without buttons, as :meth:`TextFirst.follow_up` does."""
         return (yield from self._plain.follow_up(delivery, gaps, status_of, seconds=seconds))
 
 
 def failures_of(
     texts: Mapping[str, str], status_of: Callable[[str], Mapping[str, Any]], *, seconds: float
 ) -> Generator[float, None, dict[str, WhatsAppError]]:
-    """
-    Check until every text is known to be sent or failed, and return the failures by recipient.
-
-    Yields the seconds to wait before it checks again.
-
-    :param texts: Message IDs by recipient.
-    :param status_of: Returns what receipts or the message history say of one message.
-    :param seconds: How long to check at most; a text whose status is still unknown counts as sent.
-    """
+    """Check until each text is sent or has failed; return failures by recipient; yields the seconds to wait."""
+    # `texts` has message IDs by recipient; one whose status is still unknown after `seconds` counts as sent.
     waiting = dict(texts)
     failed: dict[str, WhatsAppError] = {}
     until = time.monotonic() + seconds

@@ -48,14 +48,8 @@ class Dash(ChainableUndefined):
 
 
 def others(decision: Decision | None, slot: Slot, own: Held = NOTHING, other: Held = NOTHING) -> str:
-    """
-    Say how long a row of failures is and how many were not reported yet, with their names last: they may be cut.
-
-    :param decision: What was decided about the same key; None: nothing was.
-    :param slot: What other alerts to the same person have handed over.
-    :param own: What the person has missed about the same key.
-    :param other: What the person has missed about other keys.
-    """
+    """Say how long a row of failures is and how many were not reported yet; their names are last: they may be cut."""
+    # `own` and `other` are what the person has missed about the same key, and about other keys.
     counts, lists = [], []
     if decision is not None and decision.escalated:
         counts.append(f"{decision.record.runs} runs in a row have failed")
@@ -83,14 +77,7 @@ def _listed(count: int, names: Sequence[str]) -> str:
 
 
 def text_body(text: str, facts: Mapping[str, str], more: str, *, summary: bool) -> str:
-    """
-    Return the body of a text message.
-
-    :param text: The rendered text.
-    :param facts: What happened, as :func:`~airflow_provider_whatsapp.notifications.facts.facts` returns it.
-    :param more: What :func:`others` returns.
-    :param summary: Report only the other failures.
-    """
+    """Return the body of a text message; a summary reports only the other failures, ``more``."""
     if summary:
         return cut(hidden(f"DAG {facts['dag']}, run {facts['run']}: {more}"), MAX_TEXT)
     text, more = whole_characters(hidden(text)), cut(whole_characters(hidden(more)), MAX_TEXT - MAX_VALUE)
@@ -101,14 +88,7 @@ def text_body(text: str, facts: Mapping[str, str], more: str, *, summary: bool) 
 def stock_values(
     facts: Mapping[str, str], more: str, *, summary: bool, recovered: bool = False
 ) -> dict[str, str]:
-    """
-    Return the stock template's values.
-
-    :param facts: What happened, as :func:`~airflow_provider_whatsapp.notifications.facts.facts` returns it.
-    :param more: What :func:`others` returns.
-    :param summary: Report only the other failures.
-    :param recovered: Say that what had failed works again.
-    """
+    """Return the stock template's values; a summary reports only the other failures, ``more``."""
     found = dict(facts)
     more = hidden(more)
     if recovered:
@@ -122,11 +102,7 @@ def stock_values(
 
 
 def fitted(body: Any) -> Any:
-    """
-    Fit rendered values, such as an error's text, to WhatsApp's rules, so that it does not refuse the alert.
-
-    :param body: Values of a template: a list, a dict, one value, or nothing.
-    """
+    """Fit rendered values, such as an error's text, to WhatsApp's rules, so that it does not refuse the alert."""
     if isinstance(body, Mapping):
         return {name: _value(value) for name, value in body.items()}
     if isinstance(body, Sequence) and not isinstance(body, str | bytes | bytearray):
@@ -135,33 +111,20 @@ def fitted(body: Any) -> Any:
 
 
 def without_gaps(given: Any, rendered: Any) -> Any:
-    """
-    Return a rendered argument with a dash for each given value that rendering turned into None.
-
-    :param given: The argument before rendering.
-    :param rendered: The argument after rendering.
-    """
+    """Return a rendered argument with a dash for each given value that rendering turned into None."""
     if isinstance(given, list) and isinstance(rendered, list):
         return [without_gaps(one, other) for one, other in zip(given, rendered, strict=True)]
     return MISSING if rendered is None and isinstance(given, str) else rendered
 
 
 def fitted_header(header: Any) -> Any:
-    """
-    Fit a template's header, if it is a text.
-
-    :param header: A text, media, or nothing.
-    """
+    """Fit a template's header, if it is a text."""
     scalar = isinstance(header, str | int | float | list | tuple | set) or hasattr(header, "isoformat")
     return fit(header, MAX_HEADER) if scalar and not looks_like_media(header) else header
 
 
 def fitted_buttons(buttons: Any) -> Any:
-    """
-    Fit the values of a template's buttons; a dash replaces an empty one.
-
-    :param buttons: A list, or nothing.
-    """
+    """Fit the values of a template's buttons; a dash replaces an empty one."""
     if not isinstance(buttons, Sequence) or isinstance(buttons, str):
         return buttons
     return [item if item is None or isinstance(item, Mapping) else _value(item, MAX_URL) for item in buttons]

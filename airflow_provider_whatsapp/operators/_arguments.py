@@ -18,13 +18,7 @@ _NOTHING = ("", "none", "null")
 
 
 def flag(name: str, value: Any) -> bool:
-    """
-    Return a switch as a boolean.
-
-    :param name: Name of the argument.
-    :param value: A boolean, or a text of one: true, yes, 1, false, no, 0.
-    :raises ConfigurationError: The value is neither.
-    """
+    """Return a switch as a boolean, also from its text; refuse any other value."""
     found = _FLAGS.get(str(value).strip().lower())
     if found is None:
         raise _refusal(
@@ -34,13 +28,7 @@ def flag(name: str, value: Any) -> bool:
 
 
 def whole(name: str, value: Any) -> int:
-    """
-    Return a whole number.
-
-    :param name: Name of the argument.
-    :param value: A number, or a text of one.
-    :raises ConfigurationError: The value is neither.
-    """
+    """Return a whole number, also from its text; refuse any other value."""
     text = str(value).strip()
     if isinstance(value, bool) or not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
         raise _refusal(name, value, "not a whole number", "Give a whole number, such as 3.")
@@ -48,37 +36,20 @@ def whole(name: str, value: Any) -> int:
 
 
 def text(name: str, value: Any) -> str | None:
-    """
-    Return a text; write any other scalar as :func:`~airflow_provider_whatsapp.client.messages.texts.text_of` does.
-
-    :param name: Name of the argument.
-    :param value: A text, a number, a date or another scalar; None is returned as it is.
-    :raises PayloadError: The value is a list, a dict or bytes, or a text that programs write for a missing value:
-        ``None``, ``nan``.
-    """
+    """Return a text, and None as it is; write any other scalar as ``text_of`` does."""
+    # PayloadError: a list, a dict, bytes, or a text that programs write for a missing value ("None", "nan").
     from airflow_provider_whatsapp.client.messages.texts import text_of
 
     return None if value is None else text_of(value, name)
 
 
 def seconds(name: str, value: Any) -> float:
-    """
-    Return a length of time in seconds.
-
-    :param name: Name of the argument.
-    :param value: A number of seconds, 0 or more, or a text of one.
-    :raises ConfigurationError: The value is neither.
-    """
+    """Return a length of time in seconds, 0 or more, also from its text; refuse any other value."""
     return _number(name, value, "not a number of seconds", "Give a number of seconds, 0 or more.")
 
 
 def duration(least: float, most: float) -> Callable[[str, Any], float]:
-    """
-    Return a reader of durations. The reader returns seconds, and refuses a duration outside the limits.
-
-    :param least: The shortest, in seconds.
-    :param most: The longest, in seconds.
-    """
+    """Return a reader of durations: it returns seconds, and refuses a duration outside the limits (seconds)."""
 
     def read(name: str, value: Any) -> float:
         length = value.total_seconds() if isinstance(value, timedelta) else _of_clock(value)
@@ -104,24 +75,12 @@ def _of_clock(value: Any) -> float | None:
 
 
 def count_or_share(name: str, value: Any) -> float:
-    """
-    Return a limit on a number of recipients: a count, or a share if it is below 1.
-
-    :param name: Name of the argument.
-    :param value: A number, 0 or more, or a text of one.
-    :raises ConfigurationError: The value is neither.
-    """
+    """Return a limit on a number of recipients, also from its text: a count, or a share if it is below 1."""
     return _number(name, value, "not a number", "Give a count (3), or a share below 1 (0.05).")
 
 
 def amount(name: str, value: Any) -> Decimal:
-    """
-    Return an amount of money.
-
-    :param name: Name of the argument.
-    :param value: A number, 0 or more, or a text of one.
-    :raises ConfigurationError: The value is neither.
-    """
+    """Return an amount of money, 0 or more, also from its text; refuse any other value."""
     try:
         found = Decimal("nan" if isinstance(value, bool) else str(value).strip())
     except InvalidOperation:
@@ -132,11 +91,7 @@ def amount(name: str, value: Any) -> Decimal:
 
 
 def optional(read: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
-    """
-    Return a reader that returns None for None and for the texts that a template renders for None.
-
-    :param read: The reader of every other value.
-    """
+    """Return a reader that returns None for None and for the texts that a template renders for None."""
 
     def read_unless_none(name: str, value: Any) -> Any:
         is_none = value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING)
@@ -146,11 +101,7 @@ def optional(read: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
 
 
 def one_of(*allowed: str) -> Callable[[str, Any], str]:
-    """
-    Return a reader that accepts only certain texts.
-
-    :param allowed: The texts.
-    """
+    """Return a reader that accepts only certain texts."""
 
     def read(name: str, value: Any) -> str:
         if value not in allowed:
@@ -161,13 +112,7 @@ def one_of(*allowed: str) -> Callable[[str, Any], str]:
 
 
 def hours(name: str, value: Any) -> Any:
-    """
-    Return the two hours of a window, which may also be given as one text.
-
-    :param name: Name of the argument.
-    :param value: ``("09:00", "20:00")``, or a text: ``"09:00-20:00"``, or a list as JSON or as Python writes it.
-    :raises ConfigurationError: The text contains anything else.
-    """
+    """Return the two hours of a window, also from a text: ``09:00-20:00``, or a list in JSON or Python."""
     if not isinstance(value, str):
         return value
     found = re.findall(r"[0-9:.]+", value)

@@ -29,16 +29,10 @@ BY_ID = 100
 
 @dataclass(frozen=True)
 class Waiting:
-    """
-    Where a task learns how far its messages have got.
+    """Where a task learns how far its messages have got."""
 
-    :param send_hash: Hash of the send; empty: the task asks for each message by its ID.
-    :param conn_id: Connection of the event store; None: the task asks the message history.
-    :param url: URL of the event store; None: the task asks the message history.
-    """
-
-    send_hash: str
-    conn_id: str | None = None
+    send_hash: str  # empty: the task asks for each message by its ID
+    conn_id: str | None = None  # of the event store, as url; None: the task asks the message history
     url: URL | None = None
 
     @property

@@ -121,13 +121,8 @@ class AskingOperator(MessageOperator, HITLOperator):
         return False
 
     def execute(self, context: Context) -> Any:
-        """
-        Write the request for an answer, ask, and wait.
-
-        :param context: Airflow's context.
-        :raises AirflowFailException: The question reached nobody, and a retry cannot help.
-        :raises WhatsAppError: The question reached nobody; a retry may help.
-        """
+        """Write the request for an answer, ask, and wait; raises an error if the question reached nobody."""
+        # AirflowFailException: a retry cannot help; WhatsAppError: it may help.
         return self._guarded(lambda: self._begin(context))
 
     def _begin(self, context: Context) -> Any:
@@ -173,12 +168,7 @@ class AskingOperator(MessageOperator, HITLOperator):
         )
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """
-        Continue with the answer, or do what is due if nobody has answered.
-
-        :param context: Airflow's context.
-        :param event: The trigger's event: the answer, or the end of a part of the wait.
-        """
+        """Continue with the answer, or do what is due if nobody has answered."""
         return self._guarded(lambda: self._go_on(context, event))
 
     def _go_on(self, context: Context, event: dict[str, Any]) -> Any:

@@ -17,25 +17,17 @@ _BRACES = str.maketrans({"{": "{{", "}": "}}"})
 
 
 class AuthorsColumns:
-    """
-    Marks the columns of an argument before rendering, so that every other brace stays literal afterwards.
-
-    :param foreign: IDs of objects that come from an XCom: their braces are not the author's.
-    """
+    """Marks the columns of an argument before rendering, so that every other brace stays literal afterwards."""
 
     def __init__(self, foreign: Collection[int] = ()) -> None:
-        self._foreign = foreign
+        self._foreign = foreign  # IDs of objects that come from an XCom: their braces are not the author's
         # A rendered text cannot know the secret, so it cannot forge a column.
         secret = secrets.token_hex(8)
         self._begin, self._end = f"\ue000{secret}<", f">{secret}\ue001"
         self._marked = re.compile(f"{self._begin}(.+?){self._end}", re.DOTALL)
 
     def mark(self, value: Any) -> Any:
-        """
-        Return an argument with its columns marked.
-
-        :param value: The argument as the DAG has it.
-        """
+        """Return an argument, as the DAG has it, with its columns marked."""
         if id(value) in self._foreign:
             return value
         if isinstance(value, str):
@@ -43,11 +35,7 @@ class AuthorsColumns:
         return self._within(value, self.mark)
 
     def unmark(self, value: Any) -> Any:
-        """
-        Return a rendered argument in which ``{column}`` is the author's and all other braces are doubled.
-
-        :param value: The argument after rendering.
-        """
+        """Return a rendered argument in which ``{column}`` is the author's and all other braces are doubled."""
         if not isinstance(value, str):
             return self._within(value, self.unmark)
         if "{" not in value and "}" not in value and "\ue000" not in value:

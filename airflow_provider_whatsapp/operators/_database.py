@@ -11,14 +11,7 @@ if TYPE_CHECKING:
 def database_hook(
     conn_id: str, *, hook_params: Mapping[str, Any] | None = None, database: str | None = None
 ) -> Any:
-    """
-    Return the hook of a connection.
-
-    :param conn_id: The connection.
-    :param hook_params: Further arguments for the hook.
-    :param database: Database or schema to use instead of the connection's.
-    :raises ConfigurationError: No installed provider reads SQL from this type of connection.
-    """
+    """Return the hook of a connection; raises ConfigurationError if no installed provider reads SQL from its type."""
     from airflow.sdk import BaseHook
 
     from airflow_provider_whatsapp.client.errors import ConfigurationError

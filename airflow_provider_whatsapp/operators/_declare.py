@@ -15,30 +15,20 @@ if TYPE_CHECKING:
 
 
 class Argument(NamedTuple):
-    """
-    One argument of an operator; its name, type and default are in the signature of ``__init__``.
+    """One argument of an operator; its name, type and default are in the signature of ``__init__``."""
 
-    :param read: Converts the rendered argument, which may be text, to its value, or refuses it. None: the
-        argument stays as it is.
-    :param templated: Airflow renders it, so it is one of ``template_fields``.
-    :param renderer: How Airflow's page shows it: ``json``, ``sql``. None: as text.
-    :param shown: It identifies nobody. A sending operator hides every other argument unless ``log_pii`` is True.
-    :param hide: Hides it; None: the usual way.
-    :param content: It is part of the message, so a retry with another value would send another message.
-    :param columns: A broadcast fills ``"{column}"`` in it from each row.
-    :param native: Airflow's native rendering applies to it, also to texts that look like numbers.
-    :param file: A file name as its value is replaced by the file's content.
-    """
-
+    # converts the rendered argument, which may be text, to its value, or refuses it; None: it stays as it is
     read: Reader | None = None
-    templated: bool = True
-    renderer: str | None = None
+    templated: bool = True  # Airflow renders it, so it is one of template_fields
+    renderer: str | None = None  # how Airflow's page shows it: json, sql; None: as text
+    # it identifies nobody; a sending operator hides every other argument unless log_pii is True
     shown: bool = False
-    hide: Callable[[Any], Any] | None = None
+    hide: Callable[[Any], Any] | None = None  # None: the usual way
+    # it is part of the message, so a retry with another value would send another message
     content: bool = False
-    columns: bool = False
-    native: bool = False
-    file: bool = False
+    columns: bool = False  # a broadcast fills "{column}" in it from each row
+    native: bool = False  # Airflow's native rendering applies to it, also to texts that look like numbers
+    file: bool = False  # a file name as its value is replaced by the file's content
 
 
 class DeclaresArguments(TextFields, UsesHook):
@@ -82,11 +72,7 @@ class DeclaresArguments(TextFields, UsesHook):
         cls.file_fields = frozenset(name for name, each in declared if each.file)
 
     def _read_arguments(self) -> None:
-        """
-        Replace the rendered arguments by their values.
-
-        :raises ConfigurationError: An argument is not valid; then none of them has changed.
-        """
+        """Replace the rendered arguments by their values; if one is not valid, raise an error and change none."""
         values = {name: read(name, getattr(self, name)) for name, read in self.readers.items()}
         for name, value in values.items():
             setattr(self, name, value)

@@ -107,12 +107,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
-        """
-        Return the operator for mapping by ``.expand()``, with the same retry policy as without mapping.
-
-        :param kwargs: Arguments that all mapped tasks share.
-        :raises TypeError: There is no such argument.
-        """
+        """Return the operator for mapping by ``.expand()``, with the same retry policy as without mapping."""
         refuse_unknown(cls, kwargs)
         return partial_with_policy(super().partial(**kwargs), kwargs)
 
@@ -163,13 +158,8 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
             setattr(self, name, value)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """
-        Send, and return the report.
-
-        :param context: Airflow's context.
-        :raises AirflowFailException: A retry cannot help, or would send to somebody twice.
-        :raises WhatsAppError: A retry may help; it leaves out everybody who has been sent to.
-        """
+        """Send, and return the report."""
+        # AirflowFailException: a retry cannot help, or would send to somebody twice; WhatsAppError: it may help.
         return self._guarded(lambda: self._send(context))
 
     def _guarded(self, action: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -7,12 +7,8 @@ import json
 from typing import Any
 
 
-def digest(*values: Any) -> str:
-    """
-    Return a digest that differs if the arguments differ.
-
-    :param values: JSON primitives, paths and other objects whose text identifies them.
-    """
+def digest(*values: Any) -> str:  # JSON primitives, paths and other objects whose text identifies them
+    """Return a digest that differs if the arguments differ."""
     return hashlib.sha256(json.dumps(values, default=_named, sort_keys=True).encode()).hexdigest()
 
 

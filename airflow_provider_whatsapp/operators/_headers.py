@@ -17,30 +17,20 @@ if TYPE_CHECKING:
 
 
 class RowHeader:
-    """
-    The header of each row: a text, a link, a media ID, or a file that the row may choose.
-
-    :param header: The argument, with ``"{column}"``.
-    :param filename: Name that a document shows, with ``"{column}"``.
-    :param approved: The template in the account; None: the task did not look it up, so the value's form decides.
-    """
+    """The header of each row: a text, a link, a media ID, or a file that the row may choose."""
 
     def __init__(self, header: Any, filename: str | None, approved: Approved | None) -> None:
-        self._header, self._filename = header, filename
-        self._approved = approved
+        self._header, self._filename = header, filename  # with "{column}"; a document shows the filename
+        self._approved = approved  # None: the task did not look it up, so the value's form decides
         self.varies = bool(columns(header, filename))
         source = header.get("media") if isinstance(header, Mapping) else header
         prefix = literal_prefix(source) if isinstance(source, str) else None
         self._files = None if prefix is None else RowFiles(prefix)
 
     def filled(self, values: Mapping[str, Any]) -> tuple[Any, str | None, bool]:
-        """
-        Return a row's header, the name that a document shows, and whether the row chose a file.
-
-        :param values: The row's columns; empty if the header does not vary.
-        :raises PayloadError: A value is missing, does not fit the template's header, or names a file that it may not
-            name.
-        """
+        """Return a row's header, the name that a document shows, and whether the row chose a file."""
+        # The values are empty if the header does not vary.
+        # PayloadError: a value is missing, does not fit the template's header, or names a file that it may not name.
         header, filename = fill(self._header, values), fill(self._filename, values)
         if self._approved is not None:
             header = self._approved.as_header(header)
@@ -53,12 +43,7 @@ class RowHeader:
 
 
 def without_names(error: PayloadError, header: Mapping[str, Any]) -> PayloadError:
-    """
-    Return an error about a row's file without the file's name, which contains values of the row.
-
-    :param error: The error.
-    :param header: The row's header.
-    """
+    """Return an error about a row's file without the file's name, which contains values of the row."""
     said = error.message
     for name in (str(header["media"]), str(header["filename"])):
         said = said.replace(repr(name), "the row's file")

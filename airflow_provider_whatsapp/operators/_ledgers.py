@@ -12,22 +12,13 @@ if TYPE_CHECKING:
 
 
 def names_of(context: Context) -> list[str]:
-    """
-    Return the key of a task's ledger: DAG, run, task and map index.
-
-    :param context: Airflow's context.
-    """
+    """Return the key of a task's ledger: DAG, run, task and map index."""
     ti: Any = context.get("ti")
     return [] if ti is None else [ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index)]
 
 
 def store_of(context: Context, ledger_path: Any) -> Store:
-    """
-    Return the store of a task's ledger.
-
-    :param context: Airflow's context.
-    :param ledger_path: The operator's argument.
-    """
+    """Return the store of a task's ledger."""
     from airflow_provider_whatsapp._compat import in_task
     from airflow_provider_whatsapp.delivery.stores import FileStore, MarkedMemory, MemoryStore, StateStore
 
@@ -47,15 +38,7 @@ def store_of(context: Context, ledger_path: Any) -> Store:
 
 
 def log_beginning(begin: Begin, this: Try, ledger: Ledger, total: int, log: Any) -> None:
-    """
-    Log how this try begins, given what earlier tries have done.
-
-    :param begin: How this try begins.
-    :param this: This try.
-    :param ledger: The ledger, with the outcomes of earlier tries.
-    :param total: How many recipients there are.
-    :param log: The task's log.
-    """
+    """Log how this try begins, given what earlier tries have done."""
     name, done = ledger.store.name, f"{ledger.sent} of {total} sent, {ledger.unknown} unknown"
     if begin == "again":
         log.info("Try %d continues where an earlier one ended: %s (%s).", this.number, done, name)

@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 
 
 def recipient_source(given: Any, *, scope: Scope = "all", own: str | None = None) -> Any:
-    """
-    Return the source of the recipients: a path, or a list.
-
-    :param given: A path, a URL of an object store, a list, or a text of one.
-    :param scope: Unless it is ``all``, a results file is read with the parts that a killed task left beside it.
-    :param own: The task run that reads; its own parts are left out.
-    :raises PayloadError: The value is none of them.
-    """
+    """Return the source of the recipients, a path or a list; raises PayloadError for any other value."""
     from airflow_provider_whatsapp.delivery.result_parts import with_parts
 
     if isinstance(given, str) and given.lstrip().startswith("["):
@@ -38,37 +31,24 @@ def recipient_source(given: Any, *, scope: Scope = "all", own: str | None = None
             advice="Give the path of a file, or a list of rows or numbers.",
         )
     source = opened_list(given, "recipients")
+    # A results file is read with the parts that a killed task left beside it, except those of this task run.
     return source if scope == "all" or not hasattr(source, "open") else with_parts(source, but=own)
 
 
 def suppression_list(given: Any, *, to_field: str, default_country: str | None, log: Any) -> Seen:
-    """
-    Read the suppression list, and return its members.
-
-    :param given: A path, a URL of an object store, a list, or a text of numbers.
-    :param to_field: Column of the recipients' numbers.
-    :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
-        code.
-    :param log: The task's log, which gets the size of the list.
-    :raises PayloadError: The list is missing, or one of its cells is not a recipient.
-    """
+    """Return the members of the suppression list; raises PayloadError if it is missing or a cell is no recipient."""
     if isinstance(given, str) and is_path(given):
         given = opened_list(given.strip(), "suppression")
     elif hasattr(given, "open"):
         given = readable(given, field="suppression")
+    # Without a default country, numbers need a country code.
     found = read_suppressed(given, to_field=to_field, default_country=default_country)
     log.info("WhatsApp: the suppression list has %d recipients", len(found))
     return found
 
 
 def log_bare(survey: Survey, log: Any) -> None:
-    """
-    Log which countries numbers without ``+`` belong to, so that a list of national numbers is noticed before it is
-    sent to.
-
-    :param survey: What the first reading of the recipients found.
-    :param log: The task's log.
-    """
+    """Log the countries of numbers without ``+``, so that a list of national numbers is noticed before the send."""
     if survey.bare:
         log.info(
             "WhatsApp: %d numbers have no + in front; read by their digits, they belong to %s",
@@ -78,13 +58,7 @@ def log_bare(survey: Survey, log: Any) -> None:
 
 
 def opened_list(given: Any, field: str) -> Any:
-    """
-    Return the path of a list's file, if the task may read it.
-
-    :param given: A path or URL, or an object of either.
-    :param field: Name of the argument.
-    :raises PayloadError: The file is outside ``[whatsapp] media_roots``.
-    """
+    """Return the path of a list's file; raises PayloadError if it is outside ``[whatsapp] media_roots``."""
     given = readable(given, field=field, links=True)
     if isinstance(given, str) and "://" not in given and not given.startswith("/"):
         return Path(given).expanduser()  # Airflow 3.1.0 drops the first letter of a relative path's name

@@ -21,25 +21,14 @@ NOTHING_SENT = "This try sent nothing."
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """
-    What a broadcast may cost, and the rates to estimate it by.
-
-    :param card: The rates.
-    :param limit: The most that it may cost, in the card's currency; None: there is no limit.
-    """
+    """What a broadcast may cost, and the rates to estimate it by."""
 
     card: Card
-    limit: Decimal | None = None
+    limit: Decimal | None = None  # in the card's currency; None: there is no limit
 
     def check(self, counts: Mapping[str, int], approved: Approved | None, log: Any) -> None:
-        """
-        Refuse a broadcast that costs more than the limit, or whose cost cannot be estimated.
-
-        :param counts: All recipients by country, including those of other shards.
-        :param approved: The template in the account; None: the task did not look it up.
-        :param log: The task's log.
-        :raises ConfigurationError: The broadcast may cost more than the limit, or its cost cannot be estimated.
-        """
+        """Refuse a broadcast that costs more than the limit, or whose cost cannot be estimated."""
+        # The counts are all recipients by country, including those of other shards.
         if self.limit is None:
             return
         found = self._estimate(counts, approved)
@@ -49,13 +38,7 @@ class Budget:
         log.info("WhatsApp: the broadcast costs at most %s; max_cost is %s", _shown(found), plain(self.limit))
 
     def preview(self, found: dict[str, Any], approved: Approved | None, log: Any) -> dict[str, Any]:
-        """
-        Return a dry run's report with its cost.
-
-        :param found: The report; its ``countries`` count the messages that would be sent.
-        :param approved: The template in the account; None: the task did not look it up.
-        :param log: The task's log.
-        """
+        """Return a dry run's report with its cost; ``countries`` in it counts the messages that would be sent."""
         costs = self._estimate(found["countries"], approved)
         problem = self._problem(costs) if self.limit is not None else None
         shown = costs.to_dict() if costs is not None else {"currency": self.card.currency, "total": None}
@@ -92,14 +75,7 @@ class Budget:
 
 
 def read_budget(rates: Any, max_cost: Decimal | None) -> Budget | None:
-    """
-    Read the rate card of a broadcast; return None if neither argument is given.
-
-    :param rates: Path or URL of the card; None: there is none.
-    :param max_cost: The most that the broadcast may cost; None: there is no limit.
-    :raises ConfigurationError: There is a limit, but no card.
-    :raises PayloadError: The card cannot be read.
-    """
+    """Read the rate card of a broadcast; return None if neither argument is given."""
     if rates is None or rates == "":
         if max_cost is None:
             return None

@@ -23,14 +23,8 @@ TAKES_RESPONSE_TIMEOUT = "response_timeout" in inspect.signature(hitl.HITLOperat
 
 
 def park(task: Any, ti: Any, *, seconds: timedelta | None, defaults: list[str] | None) -> NoReturn:
-    """
-    Wait for an answer, with which Airflow calls ``execute_complete``.
-
-    :param task: The operator.
-    :param ti: Its task instance.
-    :param seconds: How long to wait, a ``timedelta``; None: without a limit.
-    :param defaults: The answer when the time is over; None: an event of type ``timeout``.
-    """
+    """Wait for an answer, with which Airflow calls ``execute_complete``."""
+    # Without seconds there is no limit. Without defaults, the end of the time comes as an event of type "timeout".
     if _AwaitingInput is not None:
         raise _AwaitingInput(method_name="execute_complete", timeout=seconds)
     from airflow.providers.standard.triggers.hitl import HITLTrigger

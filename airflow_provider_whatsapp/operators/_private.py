@@ -71,11 +71,7 @@ _SUFFIX = re.compile(
 
 
 def hidden(value: Any) -> Any:
-    """
-    Return an argument with its texts and numbers hidden and its shape kept.
-
-    :param value: A text, a number, a path, or a list or dict of them; of any other value only the type is shown.
-    """
+    """Return an argument with its texts and numbers hidden and its shape kept; of other values only the type."""
     if isinstance(value, Mapping):
         return _hidden_items(value)
     if isinstance(value, list | tuple | set | frozenset):
@@ -113,11 +109,7 @@ def _hidden_text(text: str) -> str:
 
 
 def hidden_recipients(value: Any) -> Any:
-    """
-    Return recipients with the middle of each number hidden.
-
-    :param value: A number, a text of several, a list of them or of rows, or a path.
-    """
+    """Return recipients (numbers, a list of them or of rows, or a path) with the middle of each number hidden."""
     from airflow_provider_whatsapp.client.phone import is_user_id, mask, normalise
 
     if isinstance(value, list | tuple | set | frozenset):
@@ -137,11 +129,7 @@ def hidden_recipients(value: Any) -> Any:
 
 
 def masked_numbers(value: Any) -> Any:
-    """
-    Return a text, or a list of them, with what looks like a phone number masked.
-
-    :param value: A query, for example, which is the author's own except for what Jinja puts into it.
-    """
+    """Return a text, such as a query, or a list of texts, with what looks like a phone number masked."""
     from airflow_provider_whatsapp.client.phone import mask_numbers
 
     if isinstance(value, str):

@@ -14,29 +14,21 @@ logger = logging.getLogger(__name__)
 
 
 def asks_receipts(callback_data: str | None) -> bool:
-    """
-    Return whether a retry may look up the outcome of unknown messages: there is an event store to ask.
-
-    :param callback_data: The user's own data, with which no receipt finds its send; None: this package's.
-    """
+    """Return whether a retry may look up the outcome of unknown messages: there is an event store to ask."""
     from airflow_provider_whatsapp.hooks.event_store import events_conn_id
 
+    # With a user's own callback data, no receipt finds its send.
     return callback_data is None and events_conn_id() is not None
 
 
 def lost_answers(ledger: Ledger, carried: CallbackData) -> LostAnswers | None:
-    """
-    Return the event store's knowledge about recipients whose answer an earlier try lost; without it they stay unknown.
-
-    :param ledger: The ledger, begun already.
-    :param carried: What the messages carry; with a user's own data no receipt finds its send.
-    :return: What resolves them, row by row; None: nobody is unknown, or no store answers.
-    """
+    """Return what resolves the answers that an earlier try lost; None: nobody is unknown, or no store answers."""
     from airflow_provider_whatsapp.client.errors import WhatsAppError
     from airflow_provider_whatsapp.delivery.evidence import LostAnswers
     from airflow_provider_whatsapp.hooks.event_store import opened_event_store
 
-    count = len(ledger.unknown_positions)
+    count = len(ledger.unknown_positions)  # the ledger has begun already
+    # With a user's own callback data, no receipt finds its send.
     if not count or carried.given is not None:
         return None
     try:
@@ -55,11 +47,7 @@ def lost_answers(ledger: Ledger, carried: CallbackData) -> LostAnswers | None:
 
 
 def log_cleared_up(found: LostAnswers | None) -> None:
-    """
-    Log the outcomes that receipts gave for recipients whose answer was lost.
-
-    :param found: From :func:`lost_answers`.
-    """
+    """Log the outcomes that receipts gave for recipients whose answer was lost."""
     if found is not None and (found.accepted or found.failed):
         logger.info(
             "Receipts give the outcome of %d messages whose answer an earlier try lost: WhatsApp accepted %d, %d "

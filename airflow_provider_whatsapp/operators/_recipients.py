@@ -37,18 +37,12 @@ class ReadsRecipients(TakesColumns):
     def _recipients(
         self, context: Context, window: Window | None, *, whole: bool = False, recall: bool = False
     ) -> Recipients:
-        """
-        Return the recipients.
-
-        :param context: Airflow's context.
-        :param window: The send hours; None: there are none.
-        :param whole: Return the whole list, not only this shard's part.
-        :param recall: The task has sent to them: the ledger knows who was left out, and nothing else is asked for it.
-        """
+        """Return the recipients of this shard, or with ``whole`` those of the whole list."""
         from airflow_provider_whatsapp.delivery.recipients import Recipients
         from airflow_provider_whatsapp.operators._lists import recipient_source
         from airflow_provider_whatsapp.operators._results import run_key
 
+        # With recall, the task has sent to them: the ledger knows who was left out.
         suppression = None if recall else self._suppression()
         source = recipient_source(self.recipients, scope=self.scope, own=run_key(context))
         options = {

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 
 def declare_presser(task: Any) -> None:
-    """
-    Add to a request the parameter in which Airflow's page shows who pressed.
-
-    :param task: A human-in-the-loop operator; its own parameters stay as they are.
-    """
+    """Add to a request the parameter in which Airflow's page shows who pressed; the task's own parameters stay."""
     # The page sends null for an emptied field.
     task.params[ANSWERED_BY] = Param(
         "",
@@ -35,19 +31,9 @@ def declare_presser(task: Any) -> None:
 def open_replies(
     context: Context, send_hash: str, options: Sequence[str], *, expires_at: float | None, resumed: bool
 ) -> list[str]:
-    """
-    Write a question to the event store before any of its messages leaves, so that the store knows it when a press
-    comes.
-
-    :param context: Airflow's context.
-    :param send_hash: The hash in the callback data of its messages.
-    :param options: The options, in the order of the buttons.
-    :param expires_at: Unix time in seconds until which an answer counts; None: without a limit.
-    :param resumed: An earlier try may have stopped while it sent the same question.
-    :return: The payload of each button.
-    :raises ConfigurationError: The store's connection does not exist, or its database has no events of this version.
-    :raises StoreError: The store cannot be reached, or refuses the entry.
-    """
+    """Write a question to the event store, and return the payloads of its buttons, in the order of the options."""
+    # It is written before any of its messages leaves, so that the store knows it when a press comes.
+    # expires_at is Unix time in seconds; None: an answer counts without a limit.
     from airflow_provider_whatsapp.events.requests import Request, open_request
     from airflow_provider_whatsapp.hooks.event_store import opened_event_store
 
@@ -67,18 +53,12 @@ def open_replies(
     )
     with opened_event_store() as store:
         if store is not None:
-            open_request(store, asked, resumed=resumed)
+            open_request(store, asked, resumed=resumed)  # an earlier try may have stopped while it sent it
     return [made.payload(place) for place in range(len(options))]
 
 
 def receipts_of(send_hashes: Iterable[str]) -> Counts:
-    """
-    Return the counts of receipts for several sends together.
-
-    :param send_hashes: Hashes of the sends.
-    :raises ConfigurationError: The store's connection does not exist, or its database has no events of this version.
-    :raises StoreError: The store cannot be reached, or refuses the query.
-    """
+    """Return the counts of receipts for several sends together."""
     from airflow_provider_whatsapp.events.receipts import Counts, count_receipts
     from airflow_provider_whatsapp.hooks.event_store import opened_event_store
 

@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 def run_key(context: Context) -> str:
-    """
-    Return a key that distinguishes a task run's parts from those of other runs that write to the same file.
-
-    :param context: Airflow's context.
-    """
+    """Return a key that distinguishes a task run's parts from those of other runs that write to the same file."""
     from airflow_provider_whatsapp.operators._digest import digest
 
     ti: Any = context.get("ti")
@@ -27,13 +23,7 @@ def run_key(context: Context) -> str:
 
 
 def shard_file(path: Any, shard: int, shards: int) -> Any:
-    """
-    Return the path of a shard's outcomes, ``results-1-of-4.jsonl``, without opening it.
-
-    :param path: Path of the common results file: a path, a URL, or an object of either.
-    :param shard: The shard, from 0.
-    :param shards: Number of shards.
-    """
+    """Return the path of a shard's outcomes, ``results-1-of-4.jsonl`` for shard 0, without opening it."""
     if shards == 1:
         return path
     folder, slash, name = path.rpartition("/") if isinstance(path, str) else ("", "", path.name)
@@ -48,20 +38,10 @@ def open_results(
     begin: Begin,
     *,
     total: int,
-    earlier: str | None = None,
-    carried: CallbackData | None = None,
+    earlier: str | None = None,  # the file that an earlier try of the task run put together
+    carried: CallbackData | None = None,  # None: the task sends no messages
 ) -> Results:
-    """
-    Return the results to which a try writes its outcomes.
-
-    :param context: Airflow's context.
-    :param path: The results file.
-    :param begin: How the try begins.
-    :param total: How many recipients there are.
-    :param earlier: The file that an earlier try of the task run put together; None: there is none.
-    :param carried: Makes the callback data of the messages; None: the task sends none.
-    :raises ResultsError: The file cannot be written; the task has sent nothing.
-    """
+    """Return the results to which a try writes its outcomes; raises ResultsError if the file cannot be written."""
     from airflow_provider_whatsapp.delivery.results import Results
     from airflow_provider_whatsapp.delivery.retry_policy import STARTS_OVER
     from airflow_provider_whatsapp.hooks.event_store import events_conn_id
@@ -82,14 +62,7 @@ def open_results(
 
 
 def put_together(context: Context, results: Results, report: Report, log: Any) -> None:
-    """
-    Write the results file; if that fails, end the task as a stopped one, so that Airflow retries it.
-
-    :param context: Airflow's context.
-    :param results: What holds the outcomes.
-    :param report: Gets the error.
-    :param log: The task's log.
-    """
+    """Write the results file; if that fails, mark the report as stopped, so that Airflow retries the task."""
     try:
         _write(results, report, log)
     except BaseException as error:  # such as Airflow's time-out of the task, which is raised only once
@@ -112,14 +85,7 @@ def _write(results: Results, report: Report, log: Any) -> None:
 
 
 def write_what_arrived(path: str, wait_for: str, hook: MatonWhatsAppHook, log: Any) -> None:
-    """
-    Bring a results file up to date, as a delivery report does; if that fails, a delivery report can still do it.
-
-    :param path: Path of the file.
-    :param wait_for: The status that messages have to reach.
-    :param hook: The hook, whose message history is asked if there is no event store.
-    :param log: The task's log.
-    """
+    """Bring a results file up to date as a delivery report does; if that fails, a delivery report can still do it."""
     from airflow_provider_whatsapp.client.errors import WhatsAppError
     from airflow_provider_whatsapp.delivery.delivery_report import DeliveryCounts, rewrite
     from airflow_provider_whatsapp.delivery.report_sources import HistorySource, StoreSource
@@ -137,15 +103,7 @@ def write_what_arrived(path: str, wait_for: str, hook: MatonWhatsAppHook, log: A
 def report_early_end(
     context: Context, report: Report, results: Results | None, error: BaseException, log: Any
 ) -> None:
-    """
-    Write what is known when the task's time is over or the ledger has failed, since no later try may come.
-
-    :param context: Airflow's context.
-    :param report: The report, with everybody counted.
-    :param results: What holds the outcomes.
-    :param error: The error that ended the task.
-    :param log: The task's log.
-    """
+    """Write what is known when the task's time is over or the ledger has failed, since no later try may come."""
     from airflow_provider_whatsapp.delivery.stores import LedgerError
 
     log.warning("WhatsApp: %s ended the task: %s", type(error).__name__, report.summary())

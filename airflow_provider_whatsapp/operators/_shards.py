@@ -25,17 +25,11 @@ LEAST = 2 * 1024 * 1024
 
 
 class Part:
-    """
-    One shard's part of an index.
-
-    :param index: The index.
-    :param head: Its head; None: the list has changed since the index was made, so the shard reads the list itself.
-    :param shard: The shard.
-    """
+    """One shard's part of an index."""
 
     def __init__(self, index: ShardIndex, head: Head | None, shard: int) -> None:
         self._index = index
-        self._head = head
+        self._head = head  # None: the list has changed since the index was made; the shard reads it
         self._shard = shard
 
     @property
@@ -49,12 +43,7 @@ class Part:
         return None if self._head is None else self._head.countries
 
     def begin(self, log: Any, *, fresh: bool) -> None:
-        """
-        Record that this shard is about to send by the index.
-
-        :param log: The task's log.
-        :param fresh: The task sends to everybody again.
-        """
+        """Record that this shard is about to send by the index; ``fresh``: to everybody again."""
         if self._head is None:
             return
         try:
@@ -63,11 +52,7 @@ class Part:
             log.warning("The shards' index could not be written: %s", _reason(error))
 
     def clean(self, log: Any) -> None:
-        """
-        Delete the shard's part, because the shard has finished.
-
-        :param log: The task's log.
-        """
+        """Delete the shard's part, because the shard has finished."""
         try:
             self._index.clean(self._shard)
         except Exception as error:
@@ -82,27 +67,14 @@ def shard_part(
     context: Context,
     source: Any,
     *,
-    results_path: Any,
-    shard: int,
+    results_path: Any,  # the index is beside it
+    shard: int,  # from 0
     shards: int,
-    cleared: bool,
+    cleared: bool,  # to send to everybody again: the list may have changed
     log: Any,
-    **options: Any,
+    **options: Any,  # how to read the list: to_field, columns, scope, default_country
 ) -> Part | None:
-    """
-    Return a shard's part of the index of a list; None: the shard has to read the list.
-
-    :param context: Airflow's context.
-    :param source: The list.
-    :param results_path: The results file; the index is beside it.
-    :param shard: The shard, from 0.
-    :param shards: Number of shards.
-    :param cleared: The task was cleared, to send to everybody again: the list may have changed.
-    :param log: The task's log.
-    :param options: How to read the list: ``to_field``, ``columns``, ``scope``, ``default_country``.
-    :raises PayloadError: The list cannot be read.
-    :raises SourceChangedError: The list has changed since other shards began to send to it.
-    """
+    """Return a shard's part of the index of a list; None: the shard has to read the list."""
     ti: Any = context.get("ti")
     if ti is None or shards == 1 or results_path is None or not _is_file(source):
         return None
@@ -114,7 +86,7 @@ def shard_part(
         head = _head(index, shard, cleared=cleared, first=ti.try_number == 1)
         if head is None or index.has_part(head, shard):
             return Part(index, head, shard)
-    except WhatsAppError:
+    except WhatsAppError:  # the list cannot be read, or has changed since other shards began to send to it
         raise
     except Exception as error:  # an object store's library raises errors of other types
         log.warning(

@@ -25,11 +25,7 @@ MOST_HEARD = 100_000
 
 
 def hidden_suppression(value: Any) -> Any:
-    """
-    Return what Airflow may show of the argument: whether it reads the store, and masked numbers.
-
-    :param value: The argument as the DAG gives it.
-    """
+    """Return what Airflow may show of the argument: whether it reads the store, and masked numbers."""
     if _is_events(value):
         return value
     if isinstance(value, list | tuple):
@@ -43,22 +39,13 @@ def _is_events(value: Any) -> bool:
 
 
 class Suppression:
-    """
-    People whom a task leaves out.
-
-    :param given: ``events``, a path, a list, a text of numbers, or a list of several of them.
-    :param to_field: Column of the recipients' numbers.
-    :param config: The connection's configuration.
-    :param log: The task's log.
-    :raises ConfigurationError: The argument names the store and none is set up, or the connection names no account.
-    :raises StoreError: The store cannot be reached.
-    :raises PayloadError: A list is missing, or one of its cells is not a recipient.
-    """
+    """People whom a task leaves out; a list that is not valid, or a store that cannot be reached, is an error."""
 
     def __init__(self, given: Any, *, to_field: str, config: ClientConfig, log: Any) -> None:
         from airflow_provider_whatsapp.operators._lists import suppression_list
 
         self._log = log
+        # The argument is "events", a path, a list, a text of numbers, or a list of several of them.
         of_store, lists = _sources(given)
         country = config.default_country
         self.listed = _Listed(
@@ -72,11 +59,7 @@ class Suppression:
         return self.opt_outs.mark if self.opt_outs is not None else None
 
     def concern(self, operator: Any) -> None:
-        """
-        Leave out, from now on, the people whose opt-out applies to the operator's message.
-
-        :param operator: The task's operator, which has looked up its template if it does so at all.
-        """
+        """Leave out, from now on, the people whose opt-out applies to the operator's message."""
         from airflow_provider_whatsapp.delivery.opt_outs import FREE_FORM, scopes_of
 
         if self.opt_outs is None:
@@ -84,7 +67,7 @@ class Suppression:
         if not getattr(operator, "template_name", None):
             self.opt_outs.scopes = FREE_FORM
             return
-        approved = getattr(operator, "_approved", None)
+        approved = getattr(operator, "_approved", None)  # the operator has looked it up, if it does so at all
         category = approved.known_category if approved is not None else None
         if category is None:
             self._log.warning(
@@ -100,13 +83,7 @@ class Suppression:
 
 
 def suppression_of(operator: Any, *, to_field: str) -> Suppression | None:
-    """
-    Return the people whom a task leaves out; None: the argument is not given.
-
-    :param operator: The task's operator.
-    :param to_field: Column of the recipients' numbers.
-    :raises WhatsAppError: See :class:`Suppression`.
-    """
+    """Return the people whom a task leaves out; None: the argument is not given."""
     if not operator.has_suppression and operator.suppression is None:
         return None
     config = operator.hook.client.config
@@ -114,14 +91,7 @@ def suppression_of(operator: Any, *, to_field: str) -> Suppression | None:
 
 
 def rows_of(recipients: Iterable[str], suppression: Suppression | None, operator: Any) -> list[Row]:
-    """
-    Return the rows of a task with few recipients, and mark those to leave out.
-
-    :param recipients: The recipients, in canonical form.
-    :param suppression: From :func:`suppression_of`.
-    :param operator: The task's operator, which has looked up its template if it does so at all.
-    :raises StoreError: The store cannot be reached.
-    """
+    """Return the rows of few recipients, given in canonical form, and mark those to leave out."""
     from airflow_provider_whatsapp.client.phone import canonical
     from airflow_provider_whatsapp.delivery.recipients import Row
 
@@ -203,12 +173,7 @@ class OptOutsHeard:
         self._heard: list[tuple[str, datetime]] = []
 
     def listen(self, to: str, error: Any) -> None:
-        """
-        Record a refusal if it is an opt-out.
-
-        :param to: Digits of the number, or the ID.
-        :param error: The error of the send.
-        """
+        """Record a refusal if it is an opt-out; the recipient is the digits of a number, or an ID."""
         from airflow_provider_whatsapp.events.kinds import OPTED_OUT_OF_MARKETING
 
         if getattr(error, "code", None) == OPTED_OUT_OF_MARKETING and len(self._heard) < MOST_HEARD:
@@ -216,13 +181,7 @@ class OptOutsHeard:
                 self._heard.append((to, datetime.now(UTC)))
 
     def save(self, log: Any, config_of: Callable[[], ClientConfig]) -> None:
-        """
-        Write the opt-outs to the event store, if there is one; if it cannot be reached, the next task learns them
-        again.
-
-        :param log: The task's log.
-        :param config_of: Returns the connection's configuration.
-        """
+        """Write the opt-outs to the event store, if there is one; if that fails, the next task learns them again."""
         heard, self._heard = self._heard, []
         if not heard:
             return

@@ -32,24 +32,11 @@ def look_up(
     language: str,
     log: Any,
     *,
-    show_values: bool = False,
-    health: bool = False,
-    required: bool = False,
+    show_values: bool = False,  # of variables, in errors
+    health: bool = False,  # in the same request; if that is refused, one more request follows
+    required: bool = False,  # a failed look-up is an error
 ) -> Approved | None:
-    """
-    Return an approved template; if it cannot be looked up, log that and return None.
-
-    :param hook: The hook.
-    :param name: Name of the template.
-    :param language: Its language.
-    :param log: The task's log.
-    :param show_values: Whether errors may show the values of variables.
-    :param health: Ask for the template's health in the same request; if that is refused, one more request follows.
-    :param required: The template has to be known: a failed look-up is an error.
-    :raises PayloadError: The template is missing or not approved.
-    :raises ConfigurationError: The template is required, and the connection has no ``waba_id``.
-    :raises WhatsAppError: The template is required, and could not be looked up.
-    """
+    """Return an approved template; if it cannot be looked up, log that and return None."""
     from airflow_provider_whatsapp.client.errors import WhatsAppError
     from airflow_provider_whatsapp.client.messages import Template
     from airflow_provider_whatsapp.delivery.approved import Approved
@@ -71,7 +58,7 @@ def look_up(
         log.warning("The template could not be checked before sending: %s", error)
         return None
     approved = Approved(found, name, language, show_values=show_values, health=healthy)
-    approved.check_usable()
+    approved.check_usable()  # PayloadError: the template is missing or not approved
     return approved
 
 
@@ -92,41 +79,23 @@ def _find_with_health(
 
 
 def check_health(client: WhatsAppClient, approved: Approved | None, log: Any, *, stop: bool = True) -> None:
-    """
-    Refuse a send that is certain to fail, and warn of limits; ignore health that cannot be read, or not in time.
-
-    It takes one request, for the number, which also gives account, business and app; the template's health came with
-    the look-up. If that was refused, the number's health would be too, so no request follows.
-
-    :param client: The hook's.
-    :param approved: The template in the account; None: the task did not look it up.
-    :param log: The task's log.
-    :param stop: Refuse; False: only warn, because the task sends nothing.
-    :raises AccountError: Number, template, account, business or app is BLOCKED.
-    """
+    """Refuse a send that is certain to fail, and warn of limits; ignore health that cannot be read, or is late."""
     from airflow_provider_whatsapp.client.resources.health import number_health
 
+    # The template's health came with the look-up. If that was refused, the number's would be too.
     if approved is not None and approved.health is None:
         log.info("WhatsApp: this connection may not read health_status; the broadcast continues without it.")
         return
+    # One request, for the number, which also gives account, business and app.
     found = number_health(client).joined(approved.health if approved is not None else None)
-    if found.of("BLOCKED") and stop:
+    if found.of("BLOCKED") and stop:  # a task that sends nothing only warns
         found.check()
     say = log.warning if found.state in ("BLOCKED", "LIMITED") else log.info
     say("WhatsApp health: %s", found.describe())
 
 
 class Preparer:
-    """
-    Makes the message of each row of a broadcast; safe to use from many threads once it has started.
-
-    :param hook: The hook.
-    :param name: Name of the template.
-    :param language: Its language.
-    :param header: ``header`` and ``header_filename``.
-    :param parts: ``body``, ``buttons`` and ``components``.
-    :param approved: The template in the account; None: the task does not check it.
-    """
+    """Makes the message of each row of a broadcast; safe to use from many threads once it has started."""
 
     def __init__(
         self,
@@ -134,9 +103,9 @@ class Preparer:
         name: str,
         language: str,
         *,
-        header: dict[str, Any],
-        parts: dict[str, Any],
-        approved: Approved | None,
+        header: dict[str, Any],  # header and header_filename
+        parts: dict[str, Any],  # body, buttons and components
+        approved: Approved | None,  # the template in the account; None: the task does not check it
     ) -> None:
         from airflow_provider_whatsapp.delivery.fill import columns
         from airflow_provider_whatsapp.operators._headers import RowHeader
@@ -154,18 +123,12 @@ class Preparer:
         self._locks = [Lock() for _ in range(16)]
 
     def start(self, rows: Iterable[Row], ledger: Ledger | None) -> None:
-        """
-        Upload the header's file, once, and check the first message against the template.
-
-        :param rows: The recipients.
-        :param ledger: Stores the ID of the upload; None: nothing is uploaded, because the task sends nothing.
-        :raises WhatsAppError: An error that every row would meet.
-        """
+        """Upload the header's file, once, and check the first message; raises an error that every row would meet."""
         from airflow_provider_whatsapp.client.errors import PayloadError
         from airflow_provider_whatsapp.client.messages import Template
 
         Template(self._name, self._language)
-        self._upload = ledger is not None
+        self._upload = ledger is not None  # otherwise the task sends nothing, so it uploads nothing
         if not self._header.varies:
             self._fixed_header = self._resolved(ledger)
         if not self._varied:

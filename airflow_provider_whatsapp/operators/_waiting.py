@@ -130,13 +130,7 @@ class WaitsForDelivery(LearnsArrivals):
             )
 
     def delivery_complete(self, context: Context, event: Any = None, until: float = 0.0) -> dict[str, Any]:
-        """
-        Return the report once the wait for delivery is over.
-
-        :param context: Airflow's context.
-        :param event: What the trigger found.
-        :param until: Unix time in seconds at which the wait is over.
-        """
+        """Return the report once the wait for delivery is over, at ``until`` (Unix time, seconds) at the latest."""
         over = not isinstance(event, dict) or event.get("state") != "settled"
         return self._guarded(lambda: self._after_wait(context, 0.0 if over else until))
 

@@ -67,10 +67,5 @@ class WaitsForWindow(TakesColumns):
         self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute_complete")
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
-        """
-        Continue once the send hours have begun.
-
-        :param context: Airflow's context.
-        :param event: The trigger's event, the time of day.
-        """
+        """Continue once the send hours have begun."""
         return self.execute(context)

@@ -39,6 +39,9 @@ class WhatsAppAnalyticsOperator(DeclaresArguments, BaseOperator):
     sets a template's reads and clicks back to zero after seven days, and deletes template analytics after 90 days,
     all others after a year. Meta calls its figures approximate: they may differ from the invoice.
 
+    The task returns ``kind``, ``start``, ``end``, the counts ``rows``, ``added``, ``raised`` and ``unchanged``, and the
+    ``files`` that hold the rows, of which it wrote ``written``.
+
     :param kind: ``pricing`` (volume and cost), ``messaging`` (sent and delivered), ``template`` (sent, delivered, read,
         clicks and cost by template) or ``conversation``. (templated)
     :param start: First day or moment: a date, a datetime, or the text of one. (templated)
@@ -103,15 +106,7 @@ class WhatsAppAnalyticsOperator(DeclaresArguments, BaseOperator):
         self.waba_id = waba_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """
-        Read the analytics, merge them into the files, and return what was done.
-
-        :param context: Airflow's context.
-        :return: ``kind``, ``start``, ``end``, the counts ``rows``, ``added``, ``raised`` and ``unchanged``, and the
-            ``files`` that hold the rows, of which ``written`` were written.
-        :raises AirflowFailException: An argument, a file or the account is wrong; a retry cannot help.
-        :raises WhatsAppError: The operator could not complete the load; a retry may help.
-        """
+        """Read the analytics, merge them into the files, and return what was done."""
         with failing_at_once():
             return self._load()
 

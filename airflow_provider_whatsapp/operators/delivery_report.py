@@ -97,24 +97,11 @@ class DeliveryReportOperator(DeclaresArguments, BaseOperator):
         return self.results_path
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """
-        Write the report, and wait if ``wait_for`` says so.
-
-        :param context: Airflow's context.
-        :raises AirflowFailException: The file or an argument is wrong, or neither a store nor the history knows what
-            arrived.
-        :raises WhatsAppError: The store, the history or the file cannot be read now; a retry may help.
-        """
+        """Write the report, and wait if ``wait_for`` says so."""
         return self._guarded(None)
 
     def report_complete(self, context: Context, event: Any = None, until: float = 0.0) -> dict[str, Any]:
-        """
-        Continue after the trigger's event.
-
-        :param context: Airflow's context.
-        :param event: The trigger's event.
-        :param until: Unix time in seconds at which the wait is over.
-        """
+        """Continue after the trigger's event; ``until`` is the Unix time in seconds at which the wait is over."""
         settled = isinstance(event, dict) and event.get("state") == "settled"
         return self._guarded(until if settled else 0.0)
 

@@ -116,14 +116,7 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """
-        Plan, apply and wait, or pull.
-
-        :param context: Airflow's context.
-        :raises AirflowFailException: A definition, an argument or the account is wrong; a retry cannot help.
-        :raises AirflowException: The operator could not complete the changes; a retry may help.
-        :raises WhatsAppError: The operator could not read the account; a retry may help.
-        """
+        """Plan, apply and wait, or pull."""
         with failing_at_once():
             self._read_arguments()
             if self.direction == "pull":
@@ -269,13 +262,7 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
         emit_templates(self, context, self.hook, rows)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
-        """
-        Continue after the trigger's event.
-
-        :param context: Airflow's context.
-        :param event: The trigger's event.
-        :raises AirflowFailException: A template was refused, or not approved in time.
-        """
+        """Continue after the trigger's event."""
         if not isinstance(event, dict) or "state" not in event:
             msg = f"The trigger ended with an event that this version does not know: {event!r}"
             raise AirflowFailException(msg)

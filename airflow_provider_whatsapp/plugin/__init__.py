@@ -36,13 +36,7 @@ class LazyApp:
     _app: Any = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """
-        Answer a request.
-
-        :param scope: ASGI's scope.
-        :param receive: ASGI's function.
-        :param send: ASGI's function.
-        """
+        """Answer a request."""
         if self._app is None:
             from airflow_provider_whatsapp.plugin.app import make_app
 

@@ -28,12 +28,7 @@ sees_menu = requires_access_view(AccessView.PLUGINS)
 
 
 async def dag_exists(dag_id: str) -> None:
-    """
-    Refuse a DAG that does not exist like one that the user may not see, so that users cannot learn names.
-
-    :param dag_id: The DAG in the path.
-    :raises HTTPException: 403: the DAG does not exist.
-    """
+    """Refuse a DAG that does not exist like one that the user may not see, so that users cannot learn names."""
     if not await in_thread(dag_is_there, dag_id):
         raise HTTPException(403, "There is no DAG with this ID, or you have no permission to see it.")
 
@@ -46,17 +41,11 @@ sees_dag = [
 
 
 def same_origin(request: Request) -> None:
-    """
-    Refuse a change that another page requests: Airflow's API server has no token against forgery.
-
-    Browsers send ``Sec-Fetch-Site`` and ``Origin``; a script with its own token sends neither, and no page can make a
-    browser send its ``Authorization``.
-
-    :param request: Any request; only those that change something are checked.
-    :raises HTTPException: 403: another page sent it.
-    """
+    """Refuse a change that another page requests: Airflow's API server has no token against forgery."""
     if request.method in _SAFE:
         return
+    # Browsers send Sec-Fetch-Site and Origin; a script with its own token sends neither, and no page can make a
+    # browser send its Authorization.
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site is None and origin is None:
         allowed = request.headers.get("authorization", "").lower().startswith("bearer ")

@@ -25,21 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KeyPresses:
-    """
-    The presses below one key's alerts that count, in order.
-
-    :param presses: The presses.
-    """
+    """The presses below one key's alerts that count, in order."""
 
     presses: tuple[Judged, ...] = ()
 
     @classmethod
     def by_key(cls, presses: Iterable[Judged]) -> dict[str, Self]:
-        """
-        Return the presses of each key.
-
-        :param presses: Judged presses, including those that change nothing.
-        """
+        """Return the presses of each key, without those that change nothing."""
         found: dict[str, list[Judged]] = {}
         for one in presses:
             if one.alert is not None and not one.refusal:
@@ -47,12 +39,7 @@ class KeyPresses:
         return {key: cls(tuple(several)) for key, several in found.items()}
 
     def applied(self, record: Record, now: float) -> Record:
-        """
-        Return a key's record with the mute that a press has set.
-
-        :param record: The key's record.
-        :param now: Unix time in seconds.
-        """
+        """Return a key's record with the mute that a press has set; ``now`` is Unix time in seconds."""
         return Pressed.of(self.presses, ("", "", ""), now).applied(record)
 
     @property
@@ -65,11 +52,7 @@ class KeyPresses:
 
 
 def load_presses() -> Mapping[str, KeyPresses]:
-    """
-    Return the presses that count, by key; empty if there is no event store.
-
-    :raises WhatsAppError: The store cannot be reached, or refuses.
-    """
+    """Return the presses that count, by key, none without an event store; raises WhatsAppError if the store fails."""
     if events_conn_id() is None:
         return {}
     with opened_store() as store:

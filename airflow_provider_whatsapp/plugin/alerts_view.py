@@ -53,29 +53,15 @@ class Variables:
     """Airflow's Variables, read and written in the API server, which has access to the database."""
 
     def get(self, key: str, default: Any = None) -> Any:
-        """
-        Return a value.
-
-        :param key: Name of the Variable.
-        :param default: Returned if there is no such Variable.
-        """
+        """Return a value, or the default if there is no such Variable."""
         return Variable.get(key, default_var=default)
 
     def set(self, key: str, value: Any) -> None:
-        """
-        Set a value.
-
-        :param key: Name of the Variable.
-        :param value: The text.
-        """
+        """Set a value."""
         Variable.set(key, value)
 
     def delete(self, key: str) -> None:
-        """
-        Delete a value.
-
-        :param key: Name of the Variable.
-        """
+        """Delete a value."""
         Variable.delete(key)
 
     def items(self) -> Iterator[tuple[str, str]]:
@@ -90,58 +76,34 @@ class Variables:
 
 
 def stores(conn: str = "") -> Mapping[str, ListedStore]:
-    """
-    Return the stores of this Airflow's alerts, by a name for the page's addresses.
-
-    :param conn: A connection that may not be listed anywhere, and that the user may see.
-    """
+    """Return the stores of this Airflow's alerts, by a name for the page's addresses."""
+    # The caller checks that the user may see the connection, which may be listed nowhere.
     shared = {found.index: found for config in configs_with_redis(conn) if (found := redis_state(config))}
     return {"variables": Variables(), "files": Files(), **shared}
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """
-    An alert as the page shows it.
-
-    :param store: Name of the store with its record.
-    :param key: Key of the record.
-    :param title: The key as the page shows it.
-    :param state: ``muted``, ``sending``, ``paused``, ``suppressed``, ``failing`` or ``quiet``.
-    :param until: When that state ends with the time; None: it does not, or it is not known.
-    :param muted_by: Who muted it.
-    :param last_sent: When the last message was sent.
-    :param failures: Number of failures in a row.
-    :param runs: Number of failed runs in a row.
-    :param held: Number of failures that no message has named yet.
-    :param names: The first few names among them.
-    :param may_mute: Whether the user may mute it.
-    :param in_hand: Who has which run in hand; empty: nobody has one.
-    """
+    """An alert as the page shows it."""
 
     store: str
     key: str
-    title: str
-    state: str
-    until: datetime | None
+    title: str  # the key as the page shows it
+    state: str  # muted, sending, paused, suppressed, failing or quiet
+    until: datetime | None  # end of the state; None: no time ends it, or the time is not known
     muted_by: str
     last_sent: datetime | None
-    failures: int
-    runs: int
-    held: int
-    names: tuple[str, ...]
+    failures: int  # in a row
+    runs: int  # failed runs in a row
+    held: int  # failures that no message has named yet
+    names: tuple[str, ...]  # of the first few held failures
     may_mute: bool
-    in_hand: str = ""
+    in_hand: str = ""  # who has which run in hand; empty: nobody has one
 
 
 def is_allowed(record: Record, method: Method, permits: DagPermits) -> bool:
-    """
-    Return whether a user may see or change an alert, which requires the permission for all DAGs in its record.
-
-    :param record: The key's record; one of an earlier version names no DAG, and requires the permission for all DAGs.
-    :param method: ``GET`` or ``PUT``.
-    :param permits: The user's permissions.
-    """
+    """Return whether a user may see or change an alert, which requires the permission for all DAGs in its record."""
+    # A record of an earlier version names no DAG.
     if not record.dags or ALL_DAGS in record.dags:
         return permits.may_all(method)
     return all(permits.may(method, dag) for dag in record.dags)
@@ -150,17 +112,10 @@ def is_allowed(record: Record, method: Method, permits: DagPermits) -> bool:
 def alert_rows(
     listed: Mapping[str, ListedStore],
     permits: DagPermits,
-    now: float,
+    now: float,  # Unix time in seconds
     pressed: Mapping[str, KeyPresses] = MappingProxyType({}),
 ) -> tuple[list[AlertRow], list[str]]:
-    """
-    Return the alerts that a user may see, muted, suppressed and failing ones first, and the stores that do not answer.
-
-    :param listed: The stores.
-    :param permits: The user's permissions.
-    :param now: Unix time in seconds.
-    :param pressed: The presses below the alerts, by key.
-    """
+    """Return the alerts that a user may see, quiet ones last, and sentences about stores that do not answer."""
     rows, problems = [], []
     for name, store in listed.items():
         try:
@@ -183,22 +138,12 @@ def alert_rows(
 
 
 def find_alert(store: ListedStore, key: str) -> AlertState | None:
-    """
-    Return the throttle state of a key; None: there is none.
-
-    :param store: The store.
-    :param key: The key.
-    :raises StoreAwayError: The store does not answer.
-    """
+    """Return the throttle state of a key; None: there is none; raises StoreAwayError if the store fails."""
     return next((state for state in _states(store) if state.key == key), None)
 
 
 def record_text(name: str) -> str | None:
-    """
-    Return a record from any store; of several, the one in Redis, because records in Variables move there.
-
-    :param name: The record's name.
-    """
+    """Return a record from any store; of several, the one in Redis, because records in Variables move there."""
     for store in stores().values():
         if isinstance(store, RedisState):
             with contextlib.suppress(Exception):  # the sheet of alerts says that Redis cannot be reached
@@ -249,11 +194,7 @@ def _state(record: Record, now: float) -> tuple[str, float]:
 
 
 def moment_of(at: float) -> datetime | None:
-    """
-    Return a time; None if no clock can have written it.
-
-    :param at: Unix time in seconds.
-    """
+    """Return a Unix time in seconds as a moment; None if no clock can have written it."""
     try:
         return datetime.fromtimestamp(at, UTC) if at > 0 else None
     except (OverflowError, ValueError, OSError):

@@ -15,14 +15,9 @@ if TYPE_CHECKING:
 
 
 async def lead_on(request: Request) -> Response:
-    """
-    Answer ``whatsapp/a/<id>``; only the page to which it redirects can answer the question.
-
-    It requires no user: a phone is often not logged in, and Airflow's page leads through the login and back. It reveals
-    nothing that its caller has not sent.
-
-    :param request: A request from anybody.
-    """
+    """Answer ``whatsapp/a/<id>``; only the page to which it redirects can answer the question."""
+    # No user is required: a phone is often not logged in, and Airflow's page leads through the login and back. The
+    # response reveals nothing that its caller has not sent.
     answer = parse_id(request.path_params["id"])
     if answer is None:
         sentence = (

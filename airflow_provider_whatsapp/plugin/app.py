@@ -70,23 +70,13 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 class Guarded:
-    """
-    An app whose errors end here, after the page that reports them: the server's log would quote their texts.
-
-    :param app: The wrapped app.
-    """
+    """An app whose errors end here, after the page that reports them: the server's log would quote their texts."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """
-        Answer a request.
-
-        :param scope: ASGI's scope.
-        :param receive: ASGI's function.
-        :param send: ASGI's function.
-        """
+        """Answer a request."""
         try:
             await self._app(scope, receive, send)
         except Exception as error:

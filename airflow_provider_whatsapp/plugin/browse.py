@@ -53,11 +53,7 @@ async def browse() -> Response:
 
 
 async def _bar(user: Any, sheet: str, conn: str) -> dict[str, Any]:
-    """
-    Return the values of the top of each sheet.
-
-    :raises HTTPException: 403: the user may not see the connection.
-    """
+    """Return the values of the top of each sheet; refuse a connection that the user may not see."""
     choices = await in_thread(visible_connections, user)
     if conn and conn not in choices:
         if not await in_thread(may_see, user, conn):
@@ -70,15 +66,7 @@ async def _bar(user: Any, sheet: str, conn: str) -> dict[str, Any]:
 async def deliveries(
     request: Request, user: GetUserDep, conn: str = "", days: str = "", dag: str = ""
 ) -> Response:
-    """
-    ``GET /browse/deliveries``.
-
-    :param request: The request.
-    :param user: Airflow's user.
-    :param conn: The connection; empty: all numbers.
-    :param days: Number of days.
-    :param dag: Only this DAG; empty: all.
-    """
+    """``GET /browse/deliveries``; an empty ``conn`` stands for all numbers, an empty ``dag`` for all DAGs."""
     bar = await _bar(user, "deliveries", conn)
     span = int(days) if days in map(str, SPANS) else SPANS[0]
     answer = await STORE.ask(("deliveries", span, conn), load_deliveries, span, conn)
@@ -105,14 +93,8 @@ async def deliveries(
 
 @router.get("/templates")
 async def templates(request: Request, user: GetUserDep, conn: str = "") -> Response:
-    """
-    ``GET /browse/templates``.
-
-    :param request: Its query may contain ``q`` (words to search for), ``status`` (Meta's word) and ``number`` (the
-        page).
-    :param user: Airflow's user.
-    :param conn: The connection; empty: the first.
-    """
+    """``GET /browse/templates``; an empty ``conn`` stands for the first connection."""
+    # Words to search for, Meta's word for the status, and the page.
     q, status, number = (request.query_params.get(name, "") for name in ("q", "status", "number"))
     bar = await _bar(user, "templates", conn)
     conn = bar["conn"] = conn or next(iter(bar["choices"]), "")
@@ -147,13 +129,7 @@ async def templates(request: Request, user: GetUserDep, conn: str = "") -> Respo
 
 @router.get("/health")
 async def health(request: Request, user: GetUserDep, conn: str = "") -> Response:
-    """
-    ``GET /browse/health``.
-
-    :param request: The request.
-    :param user: Airflow's user.
-    :param conn: The connection; empty: the first.
-    """
+    """``GET /browse/health``; an empty ``conn`` stands for the first connection."""
     bar = await _bar(user, "health", conn)
     conn = bar["conn"] = conn or next(iter(bar["choices"]), "")
     answer = await SOURCES.ask(("health", conn), load_health, conn) if conn else None
@@ -162,13 +138,7 @@ async def health(request: Request, user: GetUserDep, conn: str = "") -> Response
 
 @router.get("/alerts")
 async def alerts(request: Request, user: GetUserDep, conn: str = "") -> Response:
-    """
-    ``GET /browse/alerts``.
-
-    :param request: The request.
-    :param user: Airflow's user.
-    :param conn: The connection on the other sheets; alerts are shown for all connections.
-    """
+    """``GET /browse/alerts``; ``conn`` is that of the other sheets, and alerts are shown for all connections."""
     return await _alerts(request, user, conn)
 
 
@@ -194,12 +164,7 @@ async def _alerts(request: Request, user: Any, conn: str, problem: str = "") -> 
 
 @router.post("/alerts/mute")
 async def mute_alert(request: Request, user: GetUserDep) -> Response:
-    """
-    ``POST /browse/alerts/mute``: a form with ``store``, ``key`` and ``seconds``; 0 ends a mute.
-
-    :param request: The request with the form.
-    :param user: Airflow's user, who may edit all DAGs whose failures the alert has counted.
-    """
+    """``POST /browse/alerts/mute``: a form with ``store``, ``key`` and ``seconds``; 0 ends a mute."""
     given = await read_form(request)
     conn = given.get("conn", "")
     seen = conn if conn and await in_thread(may_see, user, conn) else ""

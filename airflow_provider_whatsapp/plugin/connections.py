@@ -39,14 +39,8 @@ _ENVIRONMENT = "AIRFLOW_CONN_"
 
 
 def visible_connections(user: Any) -> list[str]:
-    """
-    Return the IDs of the connections of this type that a user may see, the default one first.
-
-    It lists those in the metadata database and in the API server's environment; a secrets backend cannot list its
-    connections, so such a connection is opened by its ID.
-
-    :param user: The user from ``GetUserDep``.
-    """
+    """Return the IDs of the connections of this type that a user may see, the default one first."""
+    # A secrets backend cannot list its connections, so such a connection is opened by its ID.
     stored = _in_database()
     found = stored & get_auth_manager().get_authorized_connections(user=user) if stored else set()
     found |= {conn_id for conn_id in _in_environment() if _may_see(user, conn_id)}
@@ -54,11 +48,8 @@ def visible_connections(user: Any) -> list[str]:
 
 
 def configs_with_redis(also: str = "") -> Iterator[ClientConfig]:
-    """
-    Yield the settings of the connections that name a Redis; a connection that cannot be read is left out.
-
-    :param also: A connection that is not listed, such as one in a secrets backend, and that the user may see.
-    """
+    """Yield the settings of the connections that name a Redis; a connection that cannot be read is left out."""
+    # The caller checks that the user may see `also`, which may be listed nowhere, such as one in a secrets backend.
     ids = {*_in_database(), *_in_environment(), MatonWhatsAppHook.default_conn_name, also} - {""}
     for conn_id in sorted(ids):
         with contextlib.suppress(Exception):  # the sheet Health reports what is wrong with it
@@ -68,12 +59,7 @@ def configs_with_redis(also: str = "") -> Iterator[ClientConfig]:
 
 
 def may_see(user: Any, conn_id: str) -> bool:
-    """
-    Return whether a user may see a connection, also one in a secrets backend.
-
-    :param user: The user from ``GetUserDep``.
-    :param conn_id: ID of a connection, which may not exist.
-    """
+    """Return whether a user may see a connection, also one in a secrets backend or one that does not exist."""
     return conn_id in visible_connections(user) or (not _is_stored(conn_id) and _may_see(user, conn_id))
 
 
@@ -108,12 +94,7 @@ def _in_environment() -> Iterator[str]:
 
 
 def open_client(conn_id: str) -> WhatsAppClient:
-    """
-    Return a client that repeats no request and gives up after :data:`SECONDS`.
-
-    :param conn_id: The connection.
-    :raises ConfigurationError: No connection has this ID, or it is of another type.
-    """
+    """Return a client that repeats no request and gives up after :data:`SECONDS`."""
     try:
         connection = MatonWhatsAppHook.get_connection(conn_id)
     except AirflowNotFoundException:

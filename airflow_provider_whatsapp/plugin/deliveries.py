@@ -25,14 +25,8 @@ MOST_LABELS = 7
 
 
 def load_deliveries(days: int, conn_id: str) -> Deliveries:
-    """
-    Return the store's figures. It blocks: call it through ``Sources``.
-
-    :param days: Number of days, including today.
-    :param conn_id: The connection of the sending number; empty: all numbers.
-    :raises WhatsAppError: There is no store, or it does not answer.
-    """
-    phone_number_id = None
+    """Return the store's figures for some days, including today; it blocks: call it through ``Sources``."""
+    phone_number_id = None  # all numbers
     if conn_id:
         with open_client(conn_id) as client:
             phone_number_id = client.config.phone_number_id or ""
@@ -42,58 +36,33 @@ def load_deliveries(days: int, conn_id: str) -> Deliveries:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """
-    A part of a column.
+    """A part of a column."""
 
-    :param name: State of its messages: ``delivered``, ``pending`` or ``failed``.
-    :param y: Pixels from the top.
-    :param height: Height in pixels.
-    """
-
-    name: str
-    y: float
-    height: float
+    name: str  # delivered, pending or failed
+    y: float  # pixels from the top
+    height: float  # in pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """
-    A day in the plot.
+    """A day in the plot."""
 
-    :param x: Left edge, in percent of the width.
-    :param width: Width, in percent.
-    :param parts: Its parts, from the bottom up.
-    :param label: The day, if it is labelled.
-    :param title: The day and its figures as text.
-    """
-
-    x: float
-    width: float
-    parts: tuple[Part, ...]
-    label: str
-    title: str
+    x: float  # left edge, in percent of the plot's width
+    width: float  # in percent
+    parts: tuple[Part, ...]  # from the bottom up
+    label: str  # the day; empty: it is not labelled
+    title: str  # the day and its figures as text
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPage:
-    """
-    The content of the page.
+    """The content of the page."""
 
-    :param rows: A row for each DAG and day, the latest day first.
-    :param columns: The plot.
-    :param most: Number of messages of the highest day.
-    :param dags: The DAGs to choose from.
-    :param sent: Number of messages with a receipt.
-    :param delivered: How many of them arrived.
-    :param read: How many of them were read.
-    :param failed: How many of them failed.
-    """
-
-    rows: tuple[DailyDelivery, ...]
+    rows: tuple[DailyDelivery, ...]  # one for each DAG and day, the latest day first
     columns: tuple[Column, ...]
-    most: int
-    dags: tuple[str, ...]
-    sent: int
+    most: int  # messages of the highest day
+    dags: tuple[str, ...]  # those to choose from
+    sent: int  # messages with a receipt; the next three are parts of them
     delivered: int
     read: int
     failed: int
@@ -103,19 +72,11 @@ def delivery_page(
     found: Sequence[DailyDelivery],
     may_see: Callable[[str], bool],
     *,
-    days: int,
-    dag_id: str = "",
-    today: date | None = None,
+    days: int,  # including today
+    dag_id: str = "",  # empty: all
+    today: date | None = None,  # None: today by UTC
 ) -> DeliveryPage:
-    """
-    Return the content of the page for a user.
-
-    :param found: The figures of all DAGs.
-    :param may_see: Returns whether the user may see a DAG.
-    :param days: Number of days, including today.
-    :param dag_id: Only this DAG; empty: all.
-    :param today: The last day; None: today by UTC.
-    """
+    """Return the content of the page for a user."""
     allowed = [row for row in found if may_see(row.dag_id)]
     rows = sorted(
         (row for row in allowed if dag_id in ("", row.dag_id)),
@@ -173,11 +134,7 @@ def _parts(counts: dict[str, int], most: int) -> list[Part]:
 
 
 def duration(seconds: float | None) -> str:
-    """
-    Return a duration for people: ``4 s``, ``2 min 5 s``, ``3 h 10 min``.
-
-    :param seconds: The duration; None: not known.
-    """
+    """Return a duration for people: ``4 s``, ``2 min 5 s``, ``3 h 10 min``; empty if it is not known."""
     if seconds is None:
         return ""
     whole = round(seconds)

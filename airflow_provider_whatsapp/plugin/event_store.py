@@ -20,12 +20,7 @@ SECONDS = 8.0
 
 @contextlib.contextmanager
 def opened_store() -> Iterator[EventStore]:
-    """
-    Yield the event store, whose tables are of this version.
-
-    :raises ConfigurationError: There is no event store.
-    :raises StoreError: The database cannot be reached, refuses, or takes longer than :data:`SECONDS`.
-    """
+    """Yield the event store, whose tables are of this version; raises StoreError if the database fails or is slow."""
     url = event_store_url()
     if url is None:
         raise ConfigurationError(

@@ -16,12 +16,7 @@ MOST_FIELDS = 10
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """
-    Return the fields of a form, the last value of each.
-
-    :param request: A POST with a URL-encoded body, as browsers send forms.
-    :raises HTTPException: 413: the form is longer than :data:`MOST_BODY`; 400: it cannot be read.
-    """
+    """Return the fields of a URL-encoded form, the last value of each."""
     body = b""
     async for part in request.stream():
         body += part

@@ -27,26 +27,15 @@ DUE = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Receipts:
-    """
-    When the event store last received something for a number.
+    """When the event store last received something for a number."""
 
-    :param last: Time of the last receipt of its messages; None: there is none.
-    :param last_reply: Time of the last message that somebody sent to it; None: there is none.
-    :param last_send: Time when a task last began to send with it; None: there is none.
-    """
-
-    last: datetime | None = None
-    last_reply: datetime | None = None
-    last_send: datetime | None = None
+    last: datetime | None = None  # a receipt of the number's messages
+    last_reply: datetime | None = None  # a message that somebody sent to the number
+    last_send: datetime | None = None  # a task began to send with the number
 
 
 def load_health(conn_id: str) -> tuple[Finding, ...]:
-    """
-    Check a connection as ``doctor`` does, without sending a message. It blocks: call it through ``SOURCES``.
-
-    :param conn_id: The connection.
-    :raises WhatsAppError: The connection cannot be used.
-    """
+    """Check a connection as ``doctor`` does, without sending a message; it blocks: call it through ``SOURCES``."""
     with open_client(conn_id) as client:
         found = [each for each in Examination(client, to=None, wait=0).run() if each.name != LEFT_OUT]
         number = client.config.phone_number_id or ""
@@ -72,12 +61,7 @@ def _arrivals(number: str) -> Finding:
 
 
 def judge(found: Receipts, now: datetime) -> Finding:
-    """
-    Return the finding whether receipts arrive.
-
-    :param found: The store's times.
-    :param now: The present time.
-    """
+    """Return the finding on whether receipts arrive."""
     name, said = "event store", []
     if found.last is not None:
         said.append(f"the last receipt came {ago(now - found.last)}")
@@ -102,26 +86,17 @@ def _sentence(said: list[str]) -> str:
 
 
 def ago(span: timedelta) -> str:
-    """
-    Return in words how long ago something was: ``5 minutes ago``.
-
-    :param span: The time since then; a time in the future, by another machine's clock, counts as now.
-    """
+    """Return in words how long ago something was: ``5 minutes ago``."""
     seconds = span.total_seconds()
     for name, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= size:
             count = int(seconds // size)
             return f"{count:,} {name}{'' if count == 1 else 's'} ago"
-    return "less than a minute ago"
+    return "less than a minute ago"  # also a time in the future, by another machine's clock
 
 
 def read_arrivals(store: EventStore, number: str) -> Receipts:
-    """
-    Return when the event store last received something for a number.
-
-    :param store: The event store.
-    :param number: The sending number's ID.
-    """
+    """Return when the event store last received something for a number."""
     questions = (
         (tables.statuses, tables.statuses.c.received_at),
         (tables.messages, tables.messages.c.received_at),

@@ -48,15 +48,7 @@ def _moment(at: Any) -> str:
 
 
 def page(request: Request, template: str, /, *, title: str, status: int = 200, **values: Any) -> Response:
-    """
-    Return a page.
-
-    :param request: The request.
-    :param template: A file in ``plugin/templates`` that extends ``base.html``.
-    :param title: Title of the document.
-    :param status: HTTP status.
-    :param values: Values for the template, which escapes them.
-    """
+    """Return a page from a file in ``plugin/templates`` that extends ``base.html`` and escapes the values."""
     nonce = secrets.token_urlsafe(12)
     root = request.scope.get("root_path", "")
     html = _jinja().get_template(template).render(title=title, nonce=nonce, root=root, **values)

@@ -25,11 +25,7 @@ _XCOMS = ("return_value", "report")
 
 
 def dag_is_there(dag_id: str) -> bool:
-    """
-    Return whether a DAG with this ID exists, including paused and stale ones.
-
-    :param dag_id: ID of the DAG.
-    """
+    """Return whether a DAG with this ID exists, including paused and stale ones."""
     with create_session(scoped=False) as session:
         found: Any = session.scalar(select(DagModel.dag_id).where(DagModel.dag_id == dag_id))
     return found is not None
@@ -37,33 +33,19 @@ def dag_is_there(dag_id: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class TaskRun:
-    """
-    What Airflow stores about a task instance, as far as a page shows it.
-
-    :param dag_id: The DAG.
-    :param run_id: The DAG run.
-    :param task_id: The task.
-    :param map_index: Index of a mapped task; otherwise -1.
-    :param state: Airflow's state; None: it has none yet.
-    :param operator: Name of the operator's class.
-    :param hostname: The machine that ran it.
-    :param started: When its latest try began.
-    :param ended: When its latest try ended.
-    :param fields: The rendered fields.
-    :param xcoms: ``return_value`` and ``report``, if they are not too large.
-    """
+    """What Airflow stores about a task instance, as far as a page shows it."""
 
     dag_id: str
     run_id: str
     task_id: str
-    map_index: int
-    state: str | None = None
-    operator: str = ""
-    hostname: str = ""
-    started: datetime | None = None
-    ended: datetime | None = None
-    fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    xcoms: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    map_index: int  # -1: the task is not mapped
+    state: str | None = None  # Airflow's state; None: it has none yet
+    operator: str = ""  # name of the operator's class
+    hostname: str = ""  # the machine that ran it
+    started: datetime | None = None  # when its latest try began
+    ended: datetime | None = None  # when its latest try ended
+    fields: Mapping[str, Any] = field(default_factory=dict, repr=False)  # the rendered fields
+    xcoms: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of _XCOMS, those not too large
 
     @property
     def names(self) -> tuple[str, str, str, int]:
@@ -77,14 +59,7 @@ class TaskRun:
 
 
 def read_task(dag_id: str, run_id: str, task_id: str, map_index: int) -> TaskRun | None:
-    """
-    Return a task instance; None: it does not exist.
-
-    :param dag_id: The DAG.
-    :param run_id: The DAG run.
-    :param task_id: The task.
-    :param map_index: Index of a mapped task; otherwise -1.
-    """
+    """Return a task instance; None: it does not exist."""
     names = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
     # Airflow 3.4 stores an instance for each try.
     latest = select(TaskInstance).where(*_are(TaskInstance, names)).order_by(TaskInstance.try_number.desc())
@@ -126,11 +101,7 @@ def _are(model: Any, names: Mapping[str, Any]) -> list[Any]:
 
 
 def connection_type(conn_id: str) -> str | None:
-    """
-    Return the type of an Airflow connection; None: the API server finds no connection with this ID.
-
-    :param conn_id: ID of the connection.
-    """
+    """Return the type of an Airflow connection; None: the API server finds no connection with this ID."""
     from airflow.sdk import BaseHook
 
     from airflow_provider_whatsapp._compat import AirflowNotFoundException
@@ -142,10 +113,6 @@ def connection_type(conn_id: str) -> str | None:
 
 
 def variable(key: str) -> str | None:
-    """
-    Return an Airflow Variable; None: it does not exist.
-
-    :param key: Name of the Variable.
-    """
+    """Return an Airflow Variable; None: it does not exist."""
     found: Any = Variable.get(key, default_var=None)
     return found if isinstance(found, str) else None

@@ -19,40 +19,22 @@ Method = Literal["GET", "PUT"]
 
 @dataclass(frozen=True, slots=True)
 class DagPermits:
-    """
-    A user's permissions.
+    """A user's permissions."""
 
-    :param every: All DAGs, including paused and stale ones.
-    :param allowed: For ``GET`` and ``PUT``, the DAGs for which the user has the permission.
-    """
-
-    every: frozenset[str]
-    allowed: dict[Method, frozenset[str]]
+    every: frozenset[str]  # all DAGs, including paused and stale ones
+    allowed: dict[Method, frozenset[str]]  # DAGs for which the user has the permission
 
     def may(self, method: Method, dag_id: str) -> bool:
-        """
-        Return whether the user may do something with a DAG; a deleted one requires the permission for all DAGs.
-
-        :param method: ``GET`` or ``PUT``.
-        :param dag_id: The DAG.
-        """
+        """Return whether the user may do something with a DAG; a deleted one requires the permission for all DAGs."""
         return dag_id in self.allowed[method] or (dag_id not in self.every and self.may_all(method))
 
     def may_all(self, method: Method) -> bool:
-        """
-        Return whether the user may do something with every DAG; if there is no DAG yet, nobody may.
-
-        :param method: ``GET`` or ``PUT``.
-        """
+        """Return whether the user may do something with every DAG; if there is no DAG yet, nobody may."""
         return bool(self.every) and self.every <= self.allowed[method]
 
 
 def dag_permits(user: Any) -> DagPermits:
-    """
-    Return a user's permissions from Airflow.
-
-    :param user: The user from ``GetUserDep``.
-    """
+    """Return a user's permissions from Airflow."""
     manager = get_auth_manager()
     with create_session(scoped=False) as session:
         every = frozenset(session.scalars(select(DagModel.dag_id)))

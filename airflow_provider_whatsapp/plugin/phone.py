@@ -31,23 +31,14 @@ _NOT_SHOWN = "The page cannot show the message itself; this is its template."
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """
-    The content of the phone.
+    """The content of the phone."""
 
-    :param bubble: The message; None: there is nothing to show.
-    :param notes: Sentences about it for the page.
-    """
-
-    bubble: Bubble | None = None
-    notes: list[str] = field(default_factory=list)
+    bubble: Bubble | None = None  # None: there is nothing to show
+    notes: list[str] = field(default_factory=list)  # sentences for the page
 
 
 def shows_values(fields: Mapping[str, Any]) -> bool:
-    """
-    Return whether a task ran with ``log_pii=True``.
-
-    :param fields: The task's rendered fields.
-    """
+    """Return whether a task ran with ``log_pii=True``, by its rendered fields."""
     try:
         return flag("log_pii", fields.get("log_pii", False))
     except ValueError:
@@ -55,11 +46,7 @@ def shows_values(fields: Mapping[str, Any]) -> bool:
 
 
 def template_of(fields: Mapping[str, Any]) -> tuple[str, str] | None:
-    """
-    Return name and language of a task's template; None: it sends none.
-
-    :param fields: The task's rendered fields.
-    """
+    """Return name and language of a task's template, by its rendered fields; None: it sends none."""
     name, language = fields.get("template_name"), fields.get("language")
     sends = "to" in fields or "recipients" in fields
     return (
@@ -68,12 +55,7 @@ def template_of(fields: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def phone(fields: Mapping[str, Any], template: Mapping[str, Any] | None) -> Phone:
-    """
-    Return the content of the phone for a task's message.
-
-    :param fields: The task's rendered fields.
-    :param template: The template as Graph lists it; None: there is none, or it is not known.
-    """
+    """Return the content of the phone for a task, by its rendered fields and the template as Graph lists it."""
     named = template_of(fields)
     if named is not None:
         return _template(fields, *named, _components(template))

@@ -43,30 +43,16 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """
-    One recipient.
+    """One recipient."""
 
-    :param position: Position in the list, from 0; None: the task does not say.
-    :param to: Digits of the number, or the ID.
-    :param outcome: One of :data:`OUTCOMES`.
-    :param message_id: WhatsApp's ID of the message, if it gave one.
-    :param code: WhatsApp's error code.
-    :param why: What went wrong, or why nothing was sent.
-    :param advice: What to do about it.
-    :param sent_at: When WhatsApp sent it on; None: no receipt says. The same applies to the other times.
-    :param delivered_at: When it was delivered.
-    :param read_at: When it was read.
-    :param failed_at: When it failed.
-    """
-
-    position: int | None
-    to: str
-    outcome: str
-    message_id: str = ""
-    code: int | None = None
-    why: str = ""
-    advice: str = ""
-    sent_at: datetime | None = None
+    position: int | None  # in the list, from 0; None: the task does not say
+    to: str  # digits of the number, or the ID
+    outcome: str  # one of OUTCOMES
+    message_id: str = ""  # WhatsApp's, if it gave one
+    code: int | None = None  # WhatsApp's error code
+    why: str = ""  # what went wrong, or why nothing was sent
+    advice: str = ""  # what to do about it
+    sent_at: datetime | None = None  # when WhatsApp sent it on; None, as in the next three: no receipt says
     delivered_at: datetime | None = None
     read_at: datetime | None = None
     failed_at: datetime | None = None
@@ -78,11 +64,7 @@ class Recipient:
 
 
 def is_report(value: Any) -> bool:
-    """
-    Return whether an XCom is the report of a task that sent.
-
-    :param value: The XCom.
-    """
+    """Return whether an XCom is the report of a task that sent."""
     return (
         isinstance(value, dict)
         and all(type(value.get(name)) is int and value[name] >= 0 for name in ("total", *STATUSES))
@@ -91,12 +73,7 @@ def is_report(value: Any) -> bool:
 
 
 def from_outcome(outcome: Mapping[str, Any], position: int | None) -> Recipient | None:
-    """
-    Return the recipient of an outcome in a report or a results file; None: it is not an outcome.
-
-    :param outcome: The outcome, in the form of ``Outcome.to_dict``.
-    :param position: The recipient's position in the list.
-    """
+    """Return the recipient of an outcome, in the form of ``Outcome.to_dict``; None: it is not an outcome."""
     to, status, reason = outcome.get("to"), outcome.get("status"), outcome.get("reason")
     if not isinstance(to, str) or status not in STATUSES:
         return None
@@ -126,21 +103,12 @@ def from_outcome(outcome: Mapping[str, Any], position: int | None) -> Recipient 
 
 
 def from_receipt(receipt: Receipt) -> Recipient:
-    """
-    Return the recipient of a message that only the event store knows.
-
-    :param receipt: The receipts of the message.
-    """
+    """Return the recipient of a message that only the event store knows."""
     return with_receipt(Recipient(receipt.position, receipt.recipient or "", "accepted"), receipt)
 
 
 def with_receipt(it: Recipient, receipt: Receipt) -> Recipient:
-    """
-    Return a recipient with what the message's receipts say.
-
-    :param it: The recipient as the task knows them.
-    :param receipt: The receipts of the message.
-    """
+    """Return a recipient with what the message's receipts say."""
     changes: dict[str, Any] = {
         name: getattr(receipt, name) for name in ("sent_at", "delivered_at", "read_at")
     }
@@ -159,13 +127,7 @@ def with_receipt(it: Recipient, receipt: Receipt) -> Recipient:
 def merged(
     known: Sequence[Recipient], by_position: Mapping[int, Sequence[Receipt]], by_id: Mapping[str, Receipt]
 ) -> list[Recipient]:
-    """
-    Return the recipients with their receipts in the order of the list, including those known only from receipts.
-
-    :param known: The recipients that the task knows.
-    :param by_position: The receipts of the task's send.
-    :param by_id: Receipts by their message's ID.
-    """
+    """Return the recipients with their receipts in the list's order, including those known only from receipts."""
     found = []
     positions = {each.position for each in known}
     for each in known:
@@ -187,28 +149,16 @@ def _best(receipts: Iterable[Receipt], message_id: str) -> Receipt | None:
 
 
 def count(recipients: Iterable[Recipient]) -> Counter[str]:
-    """
-    Return the number of recipients by outcome.
-
-    :param recipients: All of them.
-    """
+    """Return the number of recipients by outcome."""
     return Counter(each.outcome for each in recipients)
 
 
 def chosen(
     recipients: Iterable[Recipient], outcome: str, find: str, *, shown: Callable[[str], str] = str
 ) -> list[Recipient]:
-    """
-    Return the recipients with an outcome, and with a text in the shown number, code or reason.
-
-    The hidden part of a number cannot be searched for in pieces, because a few searches would reveal it.
-
-    :param recipients: All of them.
-    :param outcome: One of :data:`OUTCOMES`; "": any.
-    :param find: The text; digits are searched for in the number, in any spelling. A complete number finds its
-        recipient, hidden or not.
-    :param shown: Returns a number as the page shows it.
-    """
+    """Return the recipients with an outcome (empty: any), and with a text in the shown number, code or reason."""
+    # The hidden part of a number cannot be searched for in pieces, because a few searches would reveal it. A complete
+    # number finds its recipient, hidden or not.
     words = find.strip().casefold()
     digits = "".join(filter(str.isdigit, words)) if not any(map(str.isalpha, words)) else ""
 

@@ -42,21 +42,13 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class ResultsFile:
-    """
-    The content of a results file.
+    """The content of a results file."""
 
-    :param recipients: The recipients, in its order.
-    :param more: It has more recipients than were read.
-    :param dags: The DAGs that its lines name.
-    :param sends: Hashes of the sends, as in callback data.
-    :param unnamed: Some lines name no DAG, because an earlier version wrote them.
-    """
-
-    recipients: list[Recipient] = field(default_factory=list)
-    more: bool = False
-    dags: frozenset[str] = frozenset()
-    sends: frozenset[str] = frozenset()
-    unnamed: bool = False
+    recipients: list[Recipient] = field(default_factory=list)  # in the file's order
+    more: bool = False  # the file has more recipients than were read
+    dags: frozenset[str] = frozenset()  # those that the lines name
+    sends: frozenset[str] = frozenset()  # hashes, as in callback data
+    unnamed: bool = False  # some lines name no DAG, because an earlier version wrote them
 
 
 class NotOpenedError(WhatsAppError):
@@ -65,17 +57,11 @@ class NotOpenedError(WhatsAppError):
     default_permanent = True
 
 
-async def results_of(path: str, *, share: float) -> Answer:
-    """
-    Return the result of :func:`read_results` as an answer, which is kept for a while.
-
-    Each folder of the option has its own threads, so a store or disk that hangs does not delay the others.
-
-    :param path: The path in a task's report.
-    :param share: Share of the page's waiting time.
-    """
+async def results_of(path: str, *, share: float) -> Answer:  # share: of the page's waiting time
+    """Return the result of :func:`read_results` as an answer, which is kept for a while."""
     try:
         with _lock:
+            # A store or disk that hangs does not delay the other folders of the option.
             threads = THREADS.setdefault(_name_of_root(path), Sources(threads=2, most=2))
     except WhatsAppError as error:
         return Answer(problem=str(error))
@@ -99,12 +85,7 @@ def _seeming(path: str) -> Place:
 
 
 def read_results(path: str) -> ResultsFile:
-    """
-    Read a results file.
-
-    :param path: The path in a task's report, which is not trusted.
-    :raises NotOpenedError: It is not below ``ui_results_roots``, does not exist, or is not a results file.
-    """
+    """Read a results file by a path that is not trusted; raises NotOpenedError if it cannot or must not be read."""
     recipients: list[Recipient] = []
     dags: set[str] = set()
     sends: set[str] = set()

@@ -40,27 +40,15 @@ class SlowAirflowError(Exception):
 
 
 class Threads:
-    """
-    Threads for calls that block briefly, and whose results are not kept.
-
-    :param source: What answers there, for the error.
-    :param threads: Number of calls that run at the same time.
-    :param queue: Number of further calls that may wait.
-    """
+    """Threads for calls that block briefly, and whose results are not kept."""
 
     def __init__(self, source: str, *, threads: int, queue: int) -> None:
-        self._source = source
+        self._source = source  # what answers there, for the error
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="whatsapp-ui")
-        self._free = threading.BoundedSemaphore(threads + queue)
+        self._free = threading.BoundedSemaphore(threads + queue)  # calls that run, and those that may wait
 
     async def run(self, function: Callable[..., Any], *args: Any) -> Any:
-        """
-        Run a function in a thread, and return its result.
-
-        :param function: The function.
-        :param args: Its arguments.
-        :raises SlowAirflowError: It took longer than :data:`DATABASE_WAIT`, or too many calls are waiting already.
-        """
+        """Run a function in a thread; raises SlowAirflowError after :data:`DATABASE_WAIT` or if too many wait."""
         if not self._free.acquire(blocking=False):
             raise SlowAirflowError(self._sentence())
         submitted = self._pool.submit(function, *args)
@@ -84,19 +72,12 @@ with_records = Threads("The store of the alerts' throttle state", threads=4, que
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """
-    The answer of a source.
-
-    :param value: The result; None: there is none.
-    :param problem: The reason if there is none, as a sentence; "" with a value.
-    :param at: When it was asked, in seconds since the epoch.
-    :param late: The call is still running.
-    """
+    """The answer of a source."""
 
     value: Any = None
-    problem: str = ""
-    at: float = 0.0
-    late: bool = False
+    problem: str = ""  # why there is no value, as a sentence
+    at: float = 0.0  # Unix time of the question, in seconds
+    late: bool = False  # the call is still running
 
     @property
     def ok(self) -> bool:
@@ -116,16 +97,11 @@ class _Asked:
 
 
 class Sources:
-    """
-    Asks sources that may be slow: the gateway, the event store. Each question runs once for all pages that ask it.
-
-    :param threads: Number of questions that run at the same time.
-    :param most: The most answers that are kept.
-    """
+    """Asks sources that may be slow, such as the gateway; each question runs once for all pages that ask it."""
 
     def __init__(self, threads: int = 4, most: int = 256) -> None:
         self._threads = threads
-        self._most = most
+        self._most = most  # answers that are kept
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="whatsapp-ui-sources")
         self._asked: dict[Hashable, _Asked] = {}
         self._lock = threading.Lock()
@@ -133,14 +109,9 @@ class Sources:
     async def ask(
         self, key: Hashable, function: Callable[..., Any], *args: Any, share: float = 1.0
     ) -> Answer:
-        """
-        Return an answer that is at most :data:`KEPT` seconds old, within :data:`WAIT` seconds.
-
-        :param key: Key of the question and its source; it has to contain what differs between users.
-        :param function: The question, which may block; a ``WhatsAppError`` becomes its sentence.
-        :param args: Its arguments.
-        :param share: Share of :data:`WAIT`, for one of several questions that are asked one after the other.
-        """
+        """Return an answer that is at most :data:`KEPT` seconds old, within :data:`WAIT` seconds."""
+        # The key has to contain what differs between users. A WhatsAppError of the function becomes its sentence. The
+        # share of WAIT is for one of several questions that are asked one after the other.
         found = self._find(key, function, args)
         if isinstance(found, Answer):
             return found
@@ -152,11 +123,7 @@ class Sources:
         return waiting.result()
 
     def forget(self, key: Hashable) -> None:
-        """
-        Ask again the next time, because something was changed.
-
-        :param key: As for :meth:`ask`.
-        """
+        """Ask again the next time, because something was changed."""
         with self._lock:
             self._asked.pop(key, None)
 

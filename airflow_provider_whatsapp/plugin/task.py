@@ -33,6 +33,7 @@ router = APIRouter(prefix="/task/{dag_id}", dependencies=sees_dag)
 async def _task(request: Request) -> TaskRun:
     names = request.path_params
     index = names["map_index"]
+    # Without a map index, Airflow leaves {MAP_INDEX} in the path as it is.
     place = int(index) if index.isascii() and index.isdigit() and len(index) < 10 else -1
     run: TaskRun | None = await in_thread(
         read_task, names["dag_id"], names["run_id"], names["task_id"], place
@@ -45,15 +46,12 @@ async def _task(request: Request) -> TaskRun:
 
 
 async def _asked_for(request: Request) -> tuple[str, str, int]:
-    """
-    Return the requested outcome, text and page.
-
-    A text comes only by POST: a number in an address would appear in the API server's log and in the browser's
-    history.
-    """
+    """Return the requested outcome, text and page."""
     posted = request.method == "POST"
     form: Any = await read_form(request) if posted else request.query_params
     outcome, number = form.get("show", ""), form.get("page", "")
+    # A text comes only by POST: a number in an address would appear in the API server's log and in the browser's
+    # history.
     find = form.get("find", "") if posted else ""
     return outcome if outcome in OUTCOMES else "", find[:MOST_CHARACTERS], _number(number)
 
@@ -66,12 +64,7 @@ def _hide(run: TaskRun) -> tuple[Any, Any]:
 @router.get("/{run_id}/{task_id}/{map_index}")
 @router.post("/{run_id}/{task_id}/{map_index}")
 async def task(request: Request, user: GetUserDep) -> Response:
-    """
-    ``/task/{dag_id}/{run_id}/{task_id}/{map_index}``: the tab; ``show``, ``find`` and ``page`` choose recipients.
-
-    :param request: Its path names the task instance; without a map index Airflow leaves ``{MAP_INDEX}`` as it is.
-    :param user: Airflow's user.
-    """
+    """``/task/{dag_id}/{run_id}/{task_id}/{map_index}``: the tab; ``show``, ``find``, ``page`` choose recipients."""
     run = await _task(request)
     found = await task_facts.gather(run, user)
     outcome, find, number = await _asked_for(request)
@@ -105,12 +98,7 @@ async def task(request: Request, user: GetUserDep) -> Response:
 
 @router.post("/{run_id}/{task_id}/{map_index}/recipients.csv")
 async def download(request: Request, user: GetUserDep) -> Response:
-    """
-    ``POST .../recipients.csv``: the recipients that ``show`` and ``find`` choose, as on the page.
-
-    :param request: As for the tab.
-    :param user: Airflow's user.
-    """
+    """``POST .../recipients.csv``: the recipients that ``show`` and ``find`` choose, as on the page."""
     run = await _task(request)
     outcome, find, _ = await _asked_for(request)
     answer = await recipients_of_task(run, user)

@@ -27,11 +27,7 @@ MOST_TEMPLATES = 500
 
 
 async def message(run: TaskRun) -> tuple[Phone, Answer | None]:
-    """
-    Return the content of the phone for a task's message, and the template that it sends.
-
-    :param run: The task instance.
-    """
+    """Return the content of the phone for a task's message, and the template that it sends, if any."""
     named, answer = template_of(run.fields), None
     if named is not None:
         conn_id, waba_id = _connection(run)
@@ -48,15 +44,7 @@ def _connection(run: TaskRun) -> tuple[str, str | None]:
 
 
 def find_template(conn_id: str, waba_id: str | None, name: str, language: str) -> dict[str, Any]:
-    """
-    Return a template of the account.
-
-    :param conn_id: The task's connection.
-    :param waba_id: The task's account; None: the connection's.
-    :param name: Name of the template.
-    :param language: Language of the template.
-    :raises WhatsAppError: The connection does not exist, the gateway refuses, or the template does not exist.
-    """
+    """Return a template of the account (None: the connection's); raises WhatsAppError if it cannot be found."""
     found: dict[str, Any] | None = _client(conn_id, waba_id).templates.find(name, language)
     if found is None:
         raise ConfigurationError(f"The account no longer has a template {name} ({language})")
@@ -80,11 +68,7 @@ def _client(conn_id: str, waba_id: str | None) -> Any:
 
 
 def wanted_templates(run: TaskRun) -> list[tuple[str, str | None]]:
-    """
-    Return names and languages of the templates that a sensor waits for or a sync has made; empty for other tasks.
-
-    :param run: The task instance.
-    """
+    """Return names and languages of the templates that a sensor waits for or a sync has made; otherwise none."""
     fields, value = run.fields, run.xcoms.get("return_value")
     report = value if isinstance(value, dict) else run.xcoms.get("report")
     rows: Any = []
@@ -105,11 +89,7 @@ def wanted_templates(run: TaskRun) -> list[tuple[str, str | None]]:
 
 
 async def templates(run: TaskRun) -> tuple[list[dict[str, Any]], Answer | None]:
-    """
-    Return the templates of a sensor or a sync: what the task says about each, and the account's present state.
-
-    :param run: The task instance.
-    """
+    """Return the templates of a sensor or a sync: what the task says about each, and the account's present state."""
     wanted = wanted_templates(run)
     if not wanted:
         return [], None
@@ -156,11 +136,7 @@ def _said(row: dict[Any, Any]) -> dict[str, Any]:
 
 
 async def alerts(run: TaskRun) -> tuple[list[dict[str, Any]], Answer, Answer | None]:
-    """
-    Return the alerts that a task's callbacks have sent, and the suppressed failures of the task.
-
-    :param run: The task instance.
-    """
+    """Return the alerts that a task's callbacks have sent, and the suppressed failures of the task."""
     record = await RECORDS.ask((run.dag_id, run.task_id), _alert_record, run)
     if not task_receipts.store_is_named():
         return [], record, None
@@ -186,12 +162,7 @@ def _alert_record(run: TaskRun) -> Record | None:
 
 
 async def gather(run: TaskRun, user: Any) -> dict[str, Any]:
-    """
-    Return all values of the tab on a task instance.
-
-    :param run: The task instance.
-    :param user: Airflow's user, who may see the task's DAG.
-    """
+    """Return all values of the tab on a task instance, for a user who may see the task's DAG."""
     people, (seen, template), (rows, account), (sent, recorded, store) = await asyncio.gather(
         recipients_of_task(run, user), message(run), templates(run), alerts(run)
     )

@@ -36,11 +36,7 @@ def store_is_named() -> bool:
 
 
 def send_hash(run: TaskRun) -> str:
-    """
-    Return the hash at the start of the callback data of a task's messages.
-
-    :param run: The task instance.
-    """
+    """Return the hash at the start of the callback data of a task's messages."""
     return key_hash(run.dag_id, run.run_id, run.task_id, str(run.map_index))
 
 
@@ -52,13 +48,7 @@ class TaskReceipts(NamedTuple):
 
 
 def receipts_of_task(run: TaskRun, message_ids: Sequence[str]) -> TaskReceipts:
-    """
-    Return the receipts of a task's messages; empty if there is no store.
-
-    :param run: The task instance.
-    :param message_ids: IDs of its messages, for those with the user's own callback data.
-    :raises WhatsAppError: The store cannot be read.
-    """
+    """Return the receipts of a task's messages, none without a store; raises WhatsAppError if the store fails."""
     found: dict[int, list[Receipt]] = {}
     if not store_is_named():
         return TaskReceipts(found, {})
@@ -66,17 +56,13 @@ def receipts_of_task(run: TaskRun, message_ids: Sequence[str]) -> TaskReceipts:
         for receipt in itertools.islice(receipts.read_receipts(store, send_hash(run)), MOST_RECEIPTS):
             if receipt.position is not None:
                 found.setdefault(receipt.position, []).append(receipt)
+        # Messages with the user's own callback data are found by their IDs.
         by_id = receipts.receipts_of(store, message_ids) if message_ids and not found else {}
     return TaskReceipts(found, by_id)
 
 
 def alerts_of(run: TaskRun) -> list[tuple[dict[str, Any], list[Receipt]]]:
-    """
-    Return the alerts that callbacks of a task instance have sent, with their receipts.
-
-    :param run: The task instance.
-    :raises WhatsAppError: The store cannot be read.
-    """
+    """Return the alerts that a task's callbacks have sent; raises WhatsAppError if the store fails."""
     if run.started is None or not store_is_named():
         return []
     end = (run.ended or datetime.now(UTC)) + AFTER

@@ -34,19 +34,12 @@ _HALF = 0.5
 
 @dataclass(frozen=True, slots=True)
 class TaskRecipients:
-    """
-    The recipients of a task.
+    """The recipients of a task."""
 
-    :param recipients: All known recipients.
-    :param total: Number of recipients.
-    :param counts: Number of recipients by outcome, including recipients that are not known.
-    :param notes: Sentences about them for the page.
-    """
-
-    recipients: list[Recipient]
+    recipients: list[Recipient]  # those that are known
     total: int
-    counts: Mapping[str, int]
-    notes: list[str] = field(default_factory=list)
+    counts: Mapping[str, int]  # by outcome, including recipients that are not known
+    notes: list[str] = field(default_factory=list)  # sentences for the page
 
     @property
     def refused(self) -> int:
@@ -68,27 +61,17 @@ class TaskRecipients:
 
 
 def report_of(run: TaskRun) -> dict[str, Any] | None:
-    """
-    Return the report of a task that sent; None: there is none.
-
-    :param run: The task instance.
-    """
+    """Return the report of a task that sent; None: there is none."""
     found = (run.xcoms.get(key) for key in ("return_value", "report"))
     return next((value for value in found if is_report(value)), None)
 
 
 async def recipients_of_task(run: TaskRun, user: Any) -> Answer | None:
-    """
-    Return the recipients of a task as an answer; None: nothing says that it has sent.
-
-    A results file and an event store that do not answer in time are left out, and the answer is marked as late.
-
-    :param run: The task instance.
-    :param user: Airflow's user, who may see the task's DAG.
-    """
+    """Return the recipients of a task as an answer; None: nothing says that it has sent."""
     report = report_of(run)
     if report is None and not task_receipts.store_is_named():
         return None
+    # A results file and an event store that do not answer in time are left out, and the answer is marked as late.
     known = await _known(run, report, user)
     ids = [each.message_id for each in known.recipients if each.message_id][:MOST_IDS]
     names = (*run.names, run.ended, known.at, known.note)
@@ -133,12 +116,9 @@ async def _known(run: TaskRun, report: Mapping[str, Any] | None, user: Any) -> _
 
 
 async def _may_see(run: TaskRun, file: ResultsFile, user: Any) -> bool:
-    """
-    Return whether a user may see a results file, which may be another DAG's because its path comes from XCom.
-
-    A file that names no DAG requires the permission for all DAGs, unless its messages carry this task's hash.
-    """
+    """Return whether a user may see a results file, which may be another DAG's because its path comes from XCom."""
     others = file.dags - {run.dag_id}
+    # A file that names no DAG requires the permission for all DAGs, unless its messages carry this task's hash.
     unnamed = file.unnamed and task_receipts.send_hash(run) not in file.sends
     if not (others or unnamed):
         return True

@@ -39,31 +39,18 @@ Pauses = dict[tuple[str, str], "datetime"]
 
 @dataclass(frozen=True, slots=True)
 class TemplateCard:
-    """
-    A template on the page.
-
-    :param name: Name of the template.
-    :param language: Language of the template.
-    :param status: Meta's status.
-    :param category: Meta's present category.
-    :param declared: The submitted category, if Meta has changed it; otherwise empty.
-    :param coming: The category that Meta has announced; otherwise empty.
-    :param quality: Meta's rating; empty: there is none.
-    :param advice: What to do about its status; empty: nothing.
-    :param paused_until: The end of its pause; None: it is not paused, or no webhook has said.
-    :param preview: The template on a phone; None: it cannot be shown.
-    """
+    """A template on the page."""
 
     name: str
     language: str
-    status: str
-    category: str
-    declared: str
-    coming: str
-    quality: str
-    advice: str
-    paused_until: datetime | None
-    preview: Bubble | None
+    status: str  # Meta's word
+    category: str  # Meta's present category
+    declared: str  # the submitted category, if Meta has changed it
+    coming: str  # the category that Meta has announced, if any
+    quality: str  # Meta's rating, if there is one
+    advice: str  # what to do about the status
+    paused_until: datetime | None  # None: it is not paused, or no webhook has said
+    preview: Bubble | None  # None: it cannot be shown
 
     @property
     def searched(self) -> str:
@@ -74,25 +61,14 @@ class TemplateCard:
 
 @dataclass(frozen=True, slots=True)
 class TemplateList:
-    """
-    The account's templates.
+    """The account's templates."""
 
-    :param cards: The templates, sorted by name and language.
-    :param complete: False: the account has more than are listed.
-    """
-
-    cards: tuple[TemplateCard, ...]
-    complete: bool = True
+    cards: tuple[TemplateCard, ...]  # sorted by name and language
+    complete: bool = True  # False: the account has more than are listed
 
 
 def load_templates(conn_id: str) -> TemplateList:
-    """
-    Return the gateway's templates, with pauses from the event store if there is one. It blocks: call it through
-    ``SOURCES``.
-
-    :param conn_id: The connection.
-    :raises WhatsAppError: The gateway refused or did not answer, or the connection cannot be used.
-    """
+    """Return the gateway's templates, with the event store's pauses; it blocks: call it through ``SOURCES``."""
     with open_client(conn_id) as client:
         found: list[dict[str, Any]] = []
         for item in client.templates.list():
@@ -108,12 +84,7 @@ def load_templates(conn_id: str) -> TemplateList:
 
 
 def template_card(item: Mapping[str, Any], pauses: Mapping[tuple[str, str], datetime]) -> TemplateCard:
-    """
-    Return a template from Graph's JSON; parts of another form are left empty.
-
-    :param item: Graph's JSON.
-    :param pauses: The end of each template's pause.
-    """
+    """Return a template from Graph's JSON; parts of another form are left empty."""
     name, language = _word(item.get("name")), _word(item.get("language"))
     status, category = _word(item.get("status")), _word(item.get("category"))
     before, coming = _word(item.get("previous_category")), _word(item.get("correct_category"))
@@ -156,13 +127,7 @@ def _plain(language: str) -> str:
 
 
 def matching(cards: Sequence[TemplateCard], text: str, status: str) -> list[TemplateCard]:
-    """
-    Return the templates that a search finds.
-
-    :param cards: All of them.
-    :param text: Words that all have to be in name, language, status, category or body, in any case.
-    :param status: Meta's status; empty: any.
-    """
+    """Return the templates with a status (empty: any), and with all words of a text, in any case."""
     words = text.casefold().split()
     return [
         card for card in cards if status in ("", card.status) and all(word in card.searched for word in words)
@@ -179,12 +144,7 @@ def _pauses_or_none(account: str) -> Pauses:
 
 
 def read_pauses(store: EventStore, account: str) -> Pauses:
-    """
-    Return the end of each template's pause, as signed webhooks have said.
-
-    :param store: The event store.
-    :param account: The WhatsApp Business Account.
-    """
+    """Return the end of each template's pause, as signed webhooks have said."""
     of = tables.others.c
     query = (
         select(of.raw, of.occurred_at)

@@ -14,13 +14,7 @@ _PLACED = re.compile("\ue000(\\d+)\ue001")
 
 
 def formatted(text: str) -> Markup:
-    """
-    Return a message's text as the phone shows it: bold, italic, struck through, monospaced, links.
-
-    The whole text is escaped before the first tag is added.
-
-    :param text: The text as sent.
-    """
+    """Return a message's text as the phone shows it: bold, italic, struck through, monospaced, links."""
     kept: list[str] = []
 
     def keep(match: re.Match[str]) -> str:

@@ -26,21 +26,13 @@ _MEDIA = ("image", "video", "audio", "document", "sticker", "gif")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """
-    An uploaded file that a message names.
-
-    :param name: Its name.
-    :param mime: Its MIME type.
-    :param size: Its size in bytes.
-    :param data: Its bytes, if it is a picture that the page can show.
-    :param href: Address at which a browser opens it; "" without one.
-    """
+    """An uploaded file that a message names."""
 
     name: str
     mime: str
-    size: int
-    data: bytes = b""
-    href: str = ""
+    size: int  # bytes
+    data: bytes = b""  # only of a picture that the page can show
+    href: str = ""  # address at which a browser opens it
 
 
 Files = Callable[[str], File | None]
@@ -100,11 +92,7 @@ class Bubble:
     long: bool = False
 
     def say(self, text: str) -> None:
-        """
-        Set the body.
-
-        :param text: Text with WhatsApp's marks: ``*bold*``, ``_italic_``.
-        """
+        """Set the body to a text with WhatsApp's marks: ``*bold*``, ``_italic_``."""
         self.body = formatted(text)
         self.long = len(text) > LONG_CHARACTERS or text.count("\n") >= LONG_LINES
 
@@ -123,15 +111,7 @@ class Bubble:
 def message_bubble(
     kind: str, content: Any, *, components: Sequence[dict[str, Any]] = (), files: Files = no_files
 ) -> Bubble:
-    """
-    Return a message as the phone shows it.
-
-    :param kind: Its ``type``.
-    :param content: The object of that name in Graph's JSON.
-    :param components: Components of the template, for a template message.
-    :param files: Returns the file of a media id.
-    :raises KeyError: The kind is unknown, or the content lacks a field that Graph requires.
-    """
+    """Return a message as the phone shows it; raises KeyError if its kind is unknown or its content lacks a field."""
     made = Bubble(kind)
     if kind == "template":
         _template(made, content, list(components), files)
@@ -141,11 +121,7 @@ def message_bubble(
 
 
 def template_bubble(components: Sequence[dict[str, Any]]) -> Bubble:
-    """
-    Return a template as its author wrote it, with its variables unfilled.
-
-    :param components: The template's components.
-    """
+    """Return a template as its author wrote it, with its variables unfilled."""
     made = Bubble("template")
     _filled(made, list(components), [], no_files)
     header = component(list(components), "HEADER")
@@ -156,11 +132,7 @@ def template_bubble(components: Sequence[dict[str, Any]]) -> Bubble:
 
 
 def size(count: int) -> str:
-    """
-    Return a size for people: ``340 B``, ``12 kB``, ``1.4 MB``.
-
-    :param count: Bytes.
-    """
+    """Return a size in bytes for people: ``340 B``, ``12 kB``, ``1.4 MB``."""
     if count < 1_024:
         return f"{count} B"
     return f"{count / 1_024:.0f} kB" if count < 1_024**2 else f"{count / 1_024**2:.1f} MB"

@@ -18,39 +18,23 @@ FOLDER = Path(__file__).parent / "templates"
 
 
 def clock_time(at: float) -> str:
-    """
-    Return hours and minutes in this machine's time zone: ``14:05``.
-
-    :param at: Seconds since the epoch.
-    """
+    """Return hours and minutes of a Unix time in this machine's time zone: ``14:05``."""
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M")
 
 
 def exact_time(at: float) -> str:
-    """
-    Return hours, minutes and seconds in this machine's time zone: ``14:05:09``.
-
-    :param at: Seconds since the epoch.
-    """
+    """Return hours, minutes and seconds of a Unix time in this machine's time zone: ``14:05:09``."""
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
 
 
 def day(at: float) -> str:
-    """
-    Return the date in this machine's time zone: ``28 November 2026``.
-
-    :param at: Seconds since the epoch.
-    """
+    """Return the date of a Unix time in this machine's time zone: ``28 November 2026``."""
     local = datetime.fromtimestamp(at, UTC).astimezone()
     return f"{local.day} {local:%B %Y}"
 
 
 def environment(*folders: Path) -> Environment:
-    """
-    Return a Jinja environment with the macros, and with the templates of further folders.
-
-    :param folders: Folders that Jinja searches first.
-    """
+    """Return a Jinja environment with the macros, and with the templates of further folders, searched first."""
     made = Environment(
         loader=FileSystemLoader([*folders, FOLDER]), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -69,10 +53,6 @@ def _macros() -> Environment:
 
 
 def render(bubble: Bubble) -> Markup:
-    """
-    Return one bubble as HTML without scripts; its only addresses are ``data:`` URLs of pictures and a file's ``href``.
-
-    :param bubble: From :func:`~airflow_provider_whatsapp.preview.message.message_bubble`.
-    """
+    """Return a bubble as HTML without scripts; its addresses are only ``data:`` URLs and the ``href`` of files."""
     module = _macros().get_template("bubble.html").module
     return Markup(module.message(bubble, None))  # type: ignore[attr-defined]  # noqa: S704  the macros escape

@@ -34,12 +34,7 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
 
 
 def report_command(given: argparse.Namespace) -> int:
-    """
-    Run ``report preview``.
-
-    :param given: The parsed command line, with ``open_url`` and ``open_database`` as for the commands' ``main``.
-    :return: The exit status.
-    """
+    """Run ``report preview``, and return the exit status."""
     from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
     from airflow_provider_whatsapp.client.masking import printable
 

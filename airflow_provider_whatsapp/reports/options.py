@@ -21,31 +21,18 @@ CHART_OPTIONS = ("x", "y", "series", "unit", "compare", "top")
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
-    """
-    How rows become a file.
+    """How rows become a file."""
 
-    :param format: One of :data:`KINDS`.
-    :param spec: The chart; None: there is none.
-    :param figures: The figures of a PDF; None: there are none.
-    :param title: Text at the top, or name of the sheet.
-    :param max_rows: The most rows of the table; None: all that the format accepts.
-    :param formulas: Leave texts in a CSV file that a spreadsheet would run as formulas.
-    :param rest_at: Where all rows are, which a PDF says if it leaves some out.
-    :param locale: How a chart writes numbers and dates; None: as the language does, if Babel knows it.
-    :param language: A language of WhatsApp's templates.
-    :param font: A font file; None: one that has the characters.
-    """
-
-    format: str
-    spec: ChartSpec | None = None
-    figures: ChartSpec | None = None
-    title: str | None = None
-    max_rows: int | None = None
-    formulas: bool = False
-    rest_at: str | None = None
-    locale: str | None = None
-    language: str = "en_US"
-    font: str | None = None
+    format: str  # one of KINDS
+    spec: ChartSpec | None = None  # of a chart
+    figures: ChartSpec | None = None  # of a PDF
+    title: str | None = None  # text at the top, or name of the sheet
+    max_rows: int | None = None  # of the table; None: all that the format accepts
+    formulas: bool = False  # leave texts in a CSV file that a spreadsheet would run as formulas
+    rest_at: str | None = None  # where all rows are, which a PDF says if it leaves some out
+    locale: str | None = None  # of numbers and dates; None: as the language writes them, if Babel knows it
+    language: str = "en_US"  # one of WhatsApp's templates
+    font: str | None = None  # a font file; None: one that has the characters
 
     @property
     def suffix(self) -> str:
@@ -62,17 +49,7 @@ def options_of(
     title: str | None = None,
     **options: Any,
 ) -> ReportOptions:
-    """
-    Return checked options.
-
-    :param format: One of :data:`KINDS`.
-    :param chart: The chart's kind; None: no chart.
-    :param chart_options: Values of :data:`CHART_OPTIONS`.
-    :param figures: Columns whose last values a PDF shows above the table, at most four.
-    :param title: Text at the top.
-    :param options: The other fields of :class:`ReportOptions`.
-    :raises PayloadError: A value is not valid, or does not fit the format.
-    """
+    """Return checked options; raises PayloadError if a value is not valid, or does not fit the format."""
     if format not in KINDS:
         raise PayloadError(
             f"{format!r} is not known", field="format", advice=f"Use one of {', '.join(KINDS)}."

@@ -13,13 +13,7 @@ DEFAULT_TITLE = "Report"
 
 
 def values_for(template_name: str, title: str | None, context: Mapping[str, Any]) -> dict[str, str] | None:
-    """
-    Return the values of a stock template's body; None for any other template, whose values the author gives.
-
-    :param template_name: The template.
-    :param title: The report's title.
-    :param context: Airflow's context of the task.
-    """
+    """Return the values of a stock template's body; None for any other template, whose values the author gives."""
     if template_name not in STOCK:
         return None
     instance: Any = context.get("ti")

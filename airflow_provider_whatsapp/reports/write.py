@@ -22,16 +22,7 @@ LONGEST_CONDITION = 1_000
 
 
 def write_report(path: Path, rows: Rows, options: ReportOptions, *, texts: bool = False) -> Written:
-    """
-    Write a report, and return how many rows it has.
-
-    :param path: The file.
-    :param rows: The rows.
-    :param options: Its format and its content.
-    :param texts: Every value is text, as in a CSV file.
-    :raises PayloadError: The rows do not fit the format.
-    :raises ConfigurationError: A library is not installed.
-    """
+    """Write a report, and return how many rows it has; with ``texts`` every value is text, as in a CSV file."""
     if options.format == "csv":
         from airflow_provider_whatsapp.tables.files import write_csv
 
@@ -122,13 +113,7 @@ def _locale(options: ReportOptions) -> str:
 
 
 def preview_file(given: str | None, name: str) -> Path:
-    """
-    Return the path of a preview.
-
-    :param given: Path of the file; None: one in a new folder that only this user can read.
-    :param name: Name of the report's file; only the last part of a path counts.
-    :raises PayloadError: No file can be written to ``given``.
-    """
+    """Return the path of a preview: the given one, or the name's last part in a new folder of this user alone."""
     if not given:
         return Path(tempfile.mkdtemp(prefix="whatsapp-preview-")) / Path(name).name
     path = Path(given).expanduser()
@@ -142,14 +127,7 @@ def preview_file(given: str | None, name: str) -> Path:
 
 
 def is_worth_it(condition: str, rows: Rows) -> tuple[bool, Rows]:
-    """
-    Return whether a condition over rows is true, and the rows, of which none is lost.
-
-    :param condition: A Jinja expression, evaluated in Jinja's sandbox, such as ``rows|length > 0`` or
-        ``rows[0].failed > 10``; ``rows`` are dicts, at most :data:`LOOKED_AT`.
-    :param rows: The rows.
-    :raises PayloadError: The condition is not an expression, or names something that does not exist.
-    """
+    """Return whether a Jinja expression over ``rows`` is true, and the rows, of which none is lost."""
     from jinja2 import TemplateError
 
     if len(condition) > LONGEST_CONDITION:

@@ -142,12 +142,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
-    """
-    Return the settings that the command line gives.
-
-    :param arguments: The parsed arguments.
-    :raises ValueError: Two accounts, numbers or apps have the same id.
-    """
+    """Return the settings that the command line gives; raises ValueError if an id is used twice."""
     given = {name: value for name, value in vars(arguments).items() if name not in ("stop_with_stdin", "log")}
     numbers = tuple(dict.fromkeys(given.pop("phone_number_id") or Settings().phone_number_ids))
     more = tuple(given.pop("account") or ())
@@ -160,12 +155,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
 
 
 def check_certificate(settings: Settings) -> None:
-    """
-    Load the certificate once, so that a wrong one gives one line instead of a traceback.
-
-    :param settings: The settings, with the files' names.
-    :raises OSError: A file cannot be read or used, or there is a key without a certificate.
-    """
+    """Load the certificate once, so that a wrong one (OSError) gives one line instead of a traceback."""
     if settings.tls_cert:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
     elif settings.tls_key:
@@ -180,12 +170,7 @@ def _stop_with_stdin() -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """
-    Run the sandbox until a signal stops it.
-
-    :param argv: Arguments; None for those of the process.
-    :return: Exit status: 0, or 1 if the sandbox cannot start or cannot store its state.
-    """
+    """Run the sandbox until a signal stops it; return 1 if it cannot start or cannot store its state, else 0."""
     arguments = parser().parse_args(argv)
     try:
         settings = settings_from(arguments)

@@ -29,24 +29,14 @@ PRODUCTS = {"messages": "CLOUD_API", "marketing_messages": "MARKETING_MESSAGES_A
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """
-    The time that a request asks about, in points of one length.
+    """The time that a request asks about, in points of one length."""
 
-    :param start: First second, since the epoch.
-    :param end: The second after the last.
-    :param unit: ``HALF_HOUR``, ``DAY`` or ``MONTH``.
-    """
-
-    start: float
-    end: float
-    unit: str
+    start: float  # first second, since the epoch
+    end: float  # the second after the last
+    unit: str  # HALF_HOUR, DAY or MONTH
 
     def point(self, at: float) -> tuple[int, int]:
-        """
-        Return the beginning and the end of the point that a time belongs to, in UTC.
-
-        :param at: Seconds since the epoch.
-        """
+        """Return the beginning and the end (Unix time) of the point that a time belongs to, in UTC."""
         if self.unit != "MONTH":
             length = 1_800 if self.unit == "HALF_HOUR" else int(DAY)
             begin = int(at // length) * length
@@ -74,13 +64,7 @@ class Sent:
 
 
 def sent_in(state: State, waba_id: str, period: Period) -> Iterator[Sent]:
-    """
-    Yield the messages that an account sent in a period.
-
-    :param state: The sandbox's state.
-    :param waba_id: The account.
-    :param period: The period.
-    """
+    """Yield the messages that an account sent in a period."""
     phones = {
         number.id: "".join(filter(str.isdigit, number.display))
         for number in state.numbers.values()
@@ -102,13 +86,7 @@ def sent_in(state: State, waba_id: str, period: Period) -> Iterator[Sent]:
 
 
 def received_in(state: State, waba_id: str, period: Period) -> Iterator[tuple[Reply, str, str]]:
-    """
-    Yield the messages that an account received in a period, each with the number and the user's country.
-
-    :param state: The sandbox's state.
-    :param waba_id: The account.
-    :param period: The period.
-    """
+    """Yield the messages that an account received in a period, each with the number and the user's country."""
     for item in state.messages.values():
         number = state.numbers.get(item.number_id)
         if number is None or number.waba_id != waba_id or not isinstance(item, Reply):
@@ -119,11 +97,7 @@ def received_in(state: State, waba_id: str, period: Period) -> Iterator[tuple[Re
 
 @lru_cache(maxsize=65_536)
 def country_of(wa_id: str) -> str:
-    """
-    Return a user's country by the number's calling code; an empty text for a group.
-
-    :param wa_id: The user's WhatsApp id or business-scoped id.
-    """
+    """Return a user's country by the number's calling code or the business-scoped id; an empty text for a group."""
     if wa_id[:2].isalpha():
         return wa_id[:2]
     try:
@@ -137,16 +111,7 @@ def country_of(wa_id: str) -> str:
 def template_points(
     state: State, waba_id: str, period: Period, template_ids: list[str], product: str
 ) -> list[dict[str, Any]]:
-    """
-    Return the outcomes of some templates' messages, by template and day of the send.
-
-    :param state: The sandbox's state.
-    :param waba_id: The account.
-    :param period: The period.
-    :param template_ids: The templates.
-    :param product: One of the values of :data:`PRODUCTS`.
-    :return: The points, without messages that were sent before insights were switched on.
-    """
+    """Return the outcomes of templates' messages sent while insights were on, by template and day of the send."""
     since = state.accounts[waba_id].insights_since or 0.0
     names = {(each.name, each.language): each.id for each in state.templates_of(waba_id)}
     counts: dict[tuple[str, int, int], Counter[str]] = defaultdict(Counter)

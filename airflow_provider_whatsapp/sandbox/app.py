@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 
 def build(settings: Settings, state: State | None = None) -> Edge:
-    """
-    Return a sandbox as an ASGI application.
-
-    :param settings: How it behaves.
-    :param state: Its state, for tests that bring a clock of their own; None for a new one.
-    """
+    """Return a sandbox as an ASGI application; tests may bring a state with a clock of their own."""
     state = state or State(settings)
     page = Page(state)
     inner = Starlette(routes=[*Controls(state).routes(), *page.routes()])

@@ -16,11 +16,7 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 class Clock:
-    """
-    The sandbox's only source of time.
-
-    :param source: Returns seconds since the epoch; by default the wall clock.
-    """
+    """The sandbox's only source of time, in seconds since the epoch."""
 
     def __init__(self, source: Callable[[], float] = time.time) -> None:
         self._source = source
@@ -50,13 +46,8 @@ class Clock:
         return self._source() + self._ahead if self._stopped_at is None else self._stopped_at
 
     def advance(self, seconds: float) -> float:
-        """
-        Move ahead and return the new time.
-
-        :param seconds: How far; not negative, because the sandbox relies on time that never runs backwards.
-        :raises ValueError: ``seconds`` is negative.
-        """
-        if seconds < 0:
+        """Move ahead by some seconds and return the new time; raises ValueError if they are negative."""
+        if seconds < 0:  # the sandbox relies on time that never runs backwards
             raise ValueError("The clock only moves ahead")
         if self._stopped_at is None:
             self._ahead += seconds
@@ -70,11 +61,7 @@ class Clock:
 
 
 class Ids:
-    """
-    Identifiers in the shapes of the real services.
-
-    :param seed: The same seed gives the same identifiers in the same order.
-    """
+    """Identifiers in the shapes of the real services; the same seed gives the same ones in the same order."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -90,11 +77,7 @@ class Ids:
         return [version, list(inner), rest]
 
     def resume(self, position: Any) -> None:
-        """
-        Continue a sequence from a position.
-
-        :param position: From :meth:`position`.
-        """
+        """Continue a sequence from a position that :meth:`position` returned."""
         version, inner, rest = position
         self._random.setstate((version, tuple(inner), rest))
 
@@ -103,11 +86,7 @@ class Ids:
         return str(self._random.randrange(10 ** (digits - 1), 10**digits))
 
     def wamid(self, user: str) -> str:
-        """
-        Return a message id in WhatsApp's layout: base64 of the user's number and a random tail.
-
-        :param user: The user's WhatsApp id.
-        """
+        """Return a message id in WhatsApp's layout: base64 of the user's number and a random tail."""
         name = user.encode()
         tail = b"%018X" % self._random.getrandbits(72)
         packed = b"\x1c\x18%c%b\x15\x02\x00\x11\x18\x12%b\x00" % (len(name), name, tail)

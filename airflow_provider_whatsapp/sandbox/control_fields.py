@@ -6,12 +6,7 @@ from typing import Any
 
 
 class ControlError(ValueError):
-    """
-    A control request that the sandbox refuses.
-
-    :param text: What is wrong.
-    :param status: HTTP status.
-    """
+    """A control request that the sandbox refuses, with the HTTP status of the answer."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         self.status = status
@@ -19,14 +14,7 @@ class ControlError(ValueError):
 
 
 def text(body: dict[str, Any], name: str, *, required: bool = True) -> str | None:
-    """
-    Return a text.
-
-    :param body: The request.
-    :param name: The field.
-    :param required: Whether the field must be there.
-    :raises ControlError: The field is missing, empty or not a text.
-    """
+    """Return a text that is not empty, or None without an optional field; raises ControlError for another value."""
     value = body.get(name)
     if value is None and not required:
         return None
@@ -36,14 +24,7 @@ def text(body: dict[str, Any], name: str, *, required: bool = True) -> str | Non
 
 
 def one_of(body: dict[str, Any], name: str, words: tuple[str, ...]) -> str | None:
-    """
-    Return one of some words; None without the field.
-
-    :param body: The request.
-    :param name: The field.
-    :param words: The words that it may be.
-    :raises ControlError: The field has another value.
-    """
+    """Return one of some words, or None without the field; raises ControlError for another value."""
     value = text(body, name, required=False)
     if value is not None and value not in words:
         raise ControlError(f"{name} must be one of {', '.join(words)}")
@@ -51,13 +32,7 @@ def one_of(body: dict[str, Any], name: str, words: tuple[str, ...]) -> str | Non
 
 
 def flag(body: dict[str, Any], name: str) -> bool | None:
-    """
-    Return true or false; None without the field.
-
-    :param body: The request.
-    :param name: The field.
-    :raises ControlError: The field is neither.
-    """
+    """Return true or false, or None without the field; raises ControlError for another value."""
     value = body.get(name)
     if value is not None and not isinstance(value, bool):
         raise ControlError(f"{name} must be true or false")
@@ -65,14 +40,7 @@ def flag(body: dict[str, Any], name: str) -> bool | None:
 
 
 def whole(body: dict[str, Any], name: str, usual: int) -> int:
-    """
-    Return a whole number, 0 or more.
-
-    :param body: The request.
-    :param name: The field.
-    :param usual: The default.
-    :raises ControlError: The field has another value.
-    """
+    """Return a whole number, 0 or more, or the usual one without the field; raises ControlError for another value."""
     value = body.get(name, usual)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10**9:
         raise ControlError(f"{name} must be a whole number, 0 or more")

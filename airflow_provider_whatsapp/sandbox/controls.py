@@ -29,11 +29,7 @@ _MAX_BODY = 1_024 * 1_024
 
 
 async def read_body(request: Request) -> dict[str, Any]:
-    """
-    Return the JSON object in a control request.
-
-    :raises ControlError: The body is not a JSON object, or too large.
-    """
+    """Return the JSON object in a control request; raises ControlError for a body that is too large or no object."""
     data = b""
     async for chunk in request.stream():
         data += chunk
@@ -49,11 +45,7 @@ async def read_body(request: Request) -> dict[str, Any]:
 
 
 class Controls:
-    """
-    The controls that tests and the page use.
-
-    :param state: The sandbox's state.
-    """
+    """The controls that tests and the page use."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -129,11 +121,7 @@ class Controls:
         return self._state.faults.listing()
 
     def add_fault(self, given: dict[str, Any]) -> dict[str, Any]:
-        """
-        ``POST faults``.
-
-        :raises ControlError: The rule has an unknown kind or field, or a wrong value.
-        """
+        """``POST faults``."""
         try:
             made = self._state.faults.add(given)
         except ValueError as error:
@@ -167,11 +155,7 @@ class Controls:
         return {"now": self._state.clock.now(), "stopped": self._state.clock.stopped}
 
     def move_clock(self, given: dict[str, Any]) -> dict[str, Any]:
-        """
-        ``POST clock``: move the clock ahead by ``advance`` seconds; stop it or let it run by ``stopped``.
-
-        :raises ControlError: ``advance`` is not a number of seconds, 0 or more, or ``stopped`` neither true nor false.
-        """
+        """``POST clock``: move the clock ahead by ``advance`` seconds; stop it or let it run by ``stopped``."""
         clock, stopped = self._state.clock, flag(given, "stopped")
         seconds = given.get("advance", None if stopped is None else 0)
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= 10**9:
@@ -183,13 +167,7 @@ class Controls:
         return self.clock({})
 
     def reply(self, given: dict[str, Any]) -> dict[str, Any]:
-        """
-        ``POST replies``: the user writes, or presses a button (``pressed``); the customer service window opens.
-
-        ``context`` is the id of a message that the user quotes.
-
-        :raises ControlError: ``from`` is not a number, the text is missing, or there is no such number.
-        """
+        """``POST replies``: the user writes, or presses a button (``pressed``); the customer service window opens."""
         user = graph_messages.digits(text(given, "from") or "")
         words, number_id = text(given, "text"), text(given, "phone_number_id", required=False)
         if user is None:
@@ -199,25 +177,18 @@ class Controls:
         if number_id not in self._state.numbers:
             raise ControlError("There is no such phone_number_id", 404)
         pressed = text(given, "pressed", required=False)
-        quoted = text(given, "context", required=False)
+        quoted = text(given, "context", required=False)  # id of a message
         made = self._state.reply(number_id, graph_messages.whatsapp_id(user), words or "", pressed, quoted)
         return {"id": made.id, "from": made.wa_id, "text": made.text, "at": made.accepted_at}
 
     def recipient(self, given: dict[str, Any]) -> dict[str, Any]:
-        """
-        ``POST recipients``: ``{"wa_id", "on_whatsapp": bool, "marketing": bool, "error": code, "reaches": status}``.
-
-        Messages to a user who is not on WhatsApp fail with 131026, marketing to one who stopped it with 131050. With
-        ``error``, every message to the user fails with that code, until it is 0. ``reaches`` is their last status.
-
-        :raises ControlError: A field has the wrong type.
-        """
+        """``POST recipients``: set how messages to a user (``wa_id``) end; a field left out keeps its value."""
         name = text(given, "wa_id") or ""
         values = {
             "on_whatsapp": flag(given, "on_whatsapp"),
             "marketing": flag(given, "marketing"),
             "reaches": one_of(given, "reaches", ("sent", "delivered", "read")),
-            "error": whole(given, "error", 0) if "error" in given else None,
+            "error": whole(given, "error", 0) if "error" in given else None,  # 0 removes the error
         }
         user = self._state.recipient(name)
         welcome = flag(given, "marketing")
@@ -261,12 +232,7 @@ class Controls:
 
 
 def describe(state: State, message: Message) -> dict[str, Any]:
-    """
-    Return a message as the control shows it to tests.
-
-    :param state: The sandbox's state.
-    :param message: The message.
-    """
+    """Return a message as the control shows it to tests."""
     return {
         "id": message.id,
         "to": message.to,

@@ -12,14 +12,7 @@ if TYPE_CHECKING:
 
 
 def change(state: State, given: dict[str, Any]) -> dict[str, Any]:
-    """
-    ``POST accounts``: set ``onboarding`` at the Marketing Messages API, ``refuse_marketing`` on ``/messages``, and
-    ``insights``, which, unlike Meta's, can be switched off.
-
-    :param state: The sandbox's state.
-    :param given: The fields; ``waba_id`` names the account, by default the first one.
-    :raises ControlError: There is no such account or status, or a field has the wrong type.
-    """
+    """``POST accounts``: set an account's onboarding, its refusal of marketing on ``/messages``, or its insights."""
     unknown = set(given) - {"waba_id", "onboarding", "refuse_marketing", "insights"}
     if unknown:
         raise ControlError(f"Unknown field {min(unknown)}")
@@ -31,7 +24,7 @@ def change(state: State, given: dict[str, Any]) -> dict[str, Any]:
     refuses = flag(given, "refuse_marketing")
     account.onboarding = onboarding or account.onboarding
     account.refuses_marketing = account.refuses_marketing if refuses is None else refuses
-    insights = flag(given, "insights")
+    insights = flag(given, "insights")  # unlike Meta's, they can be switched off
     if insights is not None and insights != (account.insights_since is not None):
         account.insights_since = state.clock.now() if insights else None
     state.changed()

@@ -14,20 +14,14 @@ if TYPE_CHECKING:
 
 
 def move(state: State, given: dict[str, Any]) -> list[dict[str, Any]]:
-    """
-    ``POST templates``: set the status, the quality or the category, in one language or in all.
-
-    ``category`` changes at once, ``correct_category`` after a day, or after ``notice`` seconds of the sandbox's clock.
-
-    :raises ControlError: There is no such template, status, reason, quality or category, or ``notice`` is not a number.
-    """
+    """``POST templates``: set the status, the quality or the category, in one language or in all."""
     name, language = text(given, "name"), text(given, "language", required=False)
     status = one_of(given, "status", graph_templates.STATUSES)
     reason = one_of(given, "rejected_reason", graph_templates.REASONS) or "NONE"
     quality = one_of(given, "quality_score", graph_templates.QUALITIES)
-    category = one_of(given, "category", graph_templates.CATEGORIES)
-    announced = one_of(given, "correct_category", graph_templates.CATEGORIES)
-    notice = whole(given, "notice", int(template_life.NOTICE))
+    category = one_of(given, "category", graph_templates.CATEGORIES)  # at once
+    announced = one_of(given, "correct_category", graph_templates.CATEGORIES)  # after the notice
+    notice = whole(given, "notice", int(template_life.NOTICE))  # seconds of the sandbox's clock
     found = state.find_templates(name or "", language, text(given, "waba_id", required=False))
     if not found:
         raise ControlError("There is no such template", 404)
@@ -46,11 +40,7 @@ def move(state: State, given: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def put(state: State, given: dict[str, Any]) -> dict[str, Any]:
-    """
-    ``PUT templates``: add or replace a template without Graph's API and its quotas; samples may be left out.
-
-    :raises ControlError: A field is missing or wrong, or Meta would refuse the components.
-    """
+    """``PUT templates``: add or replace a template without Graph's API and its quotas; samples may be left out."""
     unknown = set(given) - {
         *("name", "language", "category", "components", "parameter_format", "status", "source", "waba_id")
     }
@@ -82,11 +72,7 @@ def put(state: State, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def review(state: State, given: dict[str, Any]) -> dict[str, Any]:
-    """
-    ``POST reviews``: decide reviews to come, even before there is a template.
-
-    :raises ControlError: A field is wrong.
-    """
+    """``POST reviews``: decide reviews to come, even before there is a template."""
     unknown = set(given) - {"name", "status", "rejected_reason", "category", "times"}
     if unknown:
         raise ControlError(f"Unknown field {min(unknown)}")

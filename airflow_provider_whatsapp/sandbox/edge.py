@@ -55,12 +55,7 @@ class ClientGoneError(Exception):
 
 
 class Edge:
-    """
-    The ASGI application.
-
-    :param state: The sandbox's state.
-    :param inner: Serves the page and the controls.
-    """
+    """The ASGI application; ``inner`` serves the page and the controls."""
 
     noted: Callable[[Request], None] = staticmethod(lambda _: None)
     """Called with each request to the gateway when its outcome is known."""

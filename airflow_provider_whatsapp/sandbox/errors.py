@@ -43,16 +43,7 @@ CODES: dict[int, tuple[int, str]] = {
 
 
 class GraphError(Exception):
-    """
-    A refusal in Meta's form.
-
-    :param code: Meta's code; its status and title come from :data:`CODES`.
-    :param details: What exactly is wrong.
-    :param subcode: ``error_subcode``, for template management and unknown objects.
-    :param message: Replaces the code's title.
-    :param user: ``error_user_title`` and ``error_user_msg``.
-    :param kind: ``type`` of the error.
-    """
+    """A refusal in Meta's form: its code gives the status and the title, unless ``message`` replaces the title."""
 
     def __init__(
         self,
@@ -61,7 +52,7 @@ class GraphError(Exception):
         *,
         subcode: int | None = None,
         message: str | None = None,
-        user: tuple[str, str] | None = None,
+        user: tuple[str, str] | None = None,  # error_user_title and error_user_msg
         kind: str = "OAuthException",
     ) -> None:
         self.status, title = CODES.get(code, (400, "Invalid request"))
@@ -74,11 +65,7 @@ class GraphError(Exception):
         super().__init__(f"{self.title}: {details}" if details else self.title)
 
     def answer(self, ids: Ids) -> Answer:
-        """
-        Return the response for this refusal.
-
-        :param ids: Source of the trace id.
-        """
+        """Return the response for this refusal."""
         error: dict[str, Any] = {"message": self.title, "type": self.kind, "code": self.code}
         if self.details is not None:
             error["error_data"] = {"messaging_product": "whatsapp", "details": self.details}
@@ -94,34 +81,19 @@ class GraphError(Exception):
 
 
 def unknown_object(name: str, method: str) -> GraphError:
-    """
-    Return the error for an id that does not exist, or whose object does not support the request.
-
-    :param name: The id in the request.
-    :param method: HTTP method, which Graph names in the message.
-    """
+    """Return the error for an id that does not exist, or whose object does not support the request."""
     verb = {"GET": "get", "POST": "post", "DELETE": "delete"}.get(method, method.lower())
     text = f"Unsupported {verb} request. Object with ID '{name}' does not exist or this connection may not use it"
     return GraphError(100, subcode=33, message=text, kind="GraphMethodException")
 
 
 def unknown_path(rest: str) -> GraphError:
-    """
-    Return the error for a path that Graph does not have.
-
-    :param rest: The unknown part of the path.
-    """
+    """Return the error for a path that Graph does not have."""
     return GraphError(2500, message=f"Unknown path components: /{rest}")
 
 
 class GatewayError(Exception):
-    """
-    A refusal by Maton itself.
-
-    :param status: HTTP status.
-    :param body: A value for JSON, in one of the gateway's shapes; None for an empty body.
-    :param headers: Further headers.
-    """
+    """A refusal by Maton itself; ``body`` is a value for JSON, or None for an empty body."""
 
     def __init__(
         self, status: int, body: Any = None, headers: list[tuple[bytes, bytes]] | None = None

@@ -31,50 +31,28 @@ _FIELDS = frozenset(
 
 @dataclass(slots=True)
 class Fault:
-    """
-    One rule.
+    """One rule: what goes wrong, with which requests, and how often."""
 
-    :param kind: ``drop_before`` closes the connection before anything is done; ``drop_after`` accepts the request, then
-        closes without a byte of answer; ``half`` closes in the middle of the answer; ``status`` answers in place of
-        the service; ``slow`` does the work at once and answers late; ``slow_headers`` begins to answer at once and
-        spreads the headers over the time; ``tls`` refuses the handshake of a new connection.
-    :param status: For ``status``, the HTTP status.
-    :param seconds: For ``slow`` and ``slow_headers``, the delay in seconds.
-    :param times: How often it applies; 0 for no limit.
-    :param method: Only this HTTP method.
-    :param path: Only paths that contain this, or match it if it has a ``*``.
-    :param body: For ``status``: text as it is, anything else as JSON.
-    :param headers: For ``status``: further headers.
-    :param to: Only requests whose body names this recipient: digits, or a user id.
-    :param every: Only every n-th of the matching requests.
-    :param skip: Number of matching requests to spare first.
-    :param share: Only this share of the matching requests, from 0 to 1, drawn from the seed.
-    """
-
+    # The connection closes before the work (drop_before), after it (drop_after) or amid the answer (half); slow and
+    # slow_headers work at once and answer late, or bit by bit; status answers instead; tls refuses the handshake.
     kind: str
-    status: int = 503
-    seconds: float = 2.0
-    times: int = 1
+    status: int = 503  # of a status fault
+    seconds: float = 2.0  # of slow and slow_headers
+    times: int = 1  # how often it applies; 0 for no limit
     method: str | None = None
-    path: str | None = None
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-    to: str | None = None
-    every: int = 1
-    skip: int = 0
-    share: float = 1.0
+    path: str | None = None  # a part of the request's path, or a pattern if it has a *
+    body: Any = None  # of a status fault: a text as it is, anything else as JSON
+    headers: dict[str, str] = field(default_factory=dict)  # of a status fault
+    to: str | None = None  # recipient in the request's body: digits, or a user id
+    every: int = 1  # only every n-th of the matching requests
+    skip: int = 0  # matching requests to spare first
+    share: float = 1.0  # of the matching requests, from 0 to 1, drawn from the seed
     id: int = 0
     matched: int = 0
     struck: int = 0
 
     def matches(self, method: str, path: str, body: bytes) -> bool:
-        """
-        Return whether the rule is about such a request.
-
-        :param method: HTTP method.
-        :param path: Path without the query.
-        :param body: Request body, searched for the recipient.
-        """
+        """Return whether the rule is about such a request; the path has no query."""
         if self.kind == "tls" or (self.method and self.method != method):
             return False
         if self.path and not (fnmatchcase(path, self.path) if "*" in self.path else self.path in path):
@@ -98,12 +76,7 @@ class Fault:
 
 
 class Faults:
-    """
-    The rules, in the order in which they were added.
-
-    :param ids: Draws the shares.
-    :param tls: Whether the sandbox serves https; without it, there is no handshake to refuse.
-    """
+    """The rules, in the order in which they were added; ``tls`` says whether the sandbox serves https."""
 
     def __init__(self, ids: Ids, *, tls: bool = False) -> None:
         self._ids = ids
@@ -112,12 +85,7 @@ class Faults:
         self._last = 0
 
     def add(self, spec: dict[str, Any]) -> Fault:
-        """
-        Add a rule.
-
-        :param spec: The rule's fields, from JSON.
-        :raises ValueError: The rule has an unknown kind or field, or a value out of range.
-        """
+        """Add a rule from its fields; raises ValueError for an unknown kind or field, or a value out of range."""
         unknown = set(spec) - _FIELDS
         if unknown:
             raise ValueError(
@@ -135,12 +103,8 @@ class Faults:
         return fault
 
     def strike(self, method: str, path: str, body: bytes) -> Fault | None:
-        """
-        Return the first rule that applies to this request, and count it.
-
-        ``drop_after`` and ``half`` need an accepted request: if the sandbox refuses it, :meth:`undo` takes the count
-        back.
-        """
+        """Return the first rule that applies to this request, and count it."""
+        # drop_after and half need an accepted request: if the sandbox refuses it, `undo` takes the count back.
         for fault in self._rules:
             if not fault.spent and fault.matches(method, path, body) and self._due(fault):
                 return fault
@@ -177,20 +141,12 @@ class Faults:
         return [fault.as_dict() for fault in self._rules]
 
     def restore(self, rules: list[dict[str, Any]]) -> None:
-        """
-        Restore rules with their counts; ``tls`` rules only if the sandbox serves https.
-
-        :param rules: From :meth:`listing`.
-        """
+        """Restore rules with their counts, from :meth:`listing`; ``tls`` rules only if the sandbox serves https."""
         self._rules = [Fault(**rule) for rule in rules if self._tls or rule["kind"] != "tls"]
         self._last = max((rule["id"] for rule in rules), default=0)
 
     def clear(self, fault_id: int | None = None) -> None:
-        """
-        Remove one rule, or all.
-
-        :param fault_id: The rule's id; None for all.
-        """
+        """Remove one rule, or all if the id is None."""
         self._rules = [fault for fault in self._rules if fault_id is not None and fault.id != fault_id]
 
 

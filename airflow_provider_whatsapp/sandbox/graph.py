@@ -69,12 +69,7 @@ NODES: dict[str, dict[str, Handler]] = {
 
 
 def answer(state: State, call: Call) -> Answer:
-    """
-    Answer a request to the data plane.
-
-    :param state: The sandbox's state.
-    :param call: The request; its path begins with the app.
-    """
+    """Answer a request to the data plane, whose path begins with the app."""
     try:
         return as_json(_handle(state, call, call.path.strip("/").split("/")[1:] or [""]))
     except GraphError as error:

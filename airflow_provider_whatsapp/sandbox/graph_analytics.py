@@ -62,14 +62,7 @@ _YEAR, _QUARTER = 366 * DAY, 91 * DAY  # a day more than documented, because sta
 
 
 def fields(state: State, waba_id: str, asked: str | None) -> dict[str, Any]:
-    """
-    Return the analytics among the requested fields of an account; None for a field without filters.
-
-    :param state: The sandbox's state.
-    :param waba_id: The account.
-    :param asked: The ``fields`` parameter.
-    :raises GraphError: A filter is unknown, malformed or missing (100).
-    """
+    """Return the analytics among the requested fields of an account; None for a field without filters."""
     found: dict[str, Any] = dict.fromkeys(_UNITS)
     for name, chain in _FIELD.findall(asked or ""):
         filters = dict(_FILTER.findall(chain))
@@ -236,11 +229,7 @@ _ANSWERS: dict[str, Callable[[State, str, Period, dict[str, list[str]]], dict[st
 
 
 def templates(state: State, waba_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``GET /{waba_id}/template_analytics``.
-
-    :raises GraphError: Insights are not switched on (200007), or a parameter is wrong (100).
-    """
+    """``GET /{waba_id}/template_analytics``."""
     query, account = call.query, state.accounts[waba_id]
     if account.insights_since is None:
         raise GraphError(200007, message="(#200007) Template Insights is not enabled for this account")
@@ -284,14 +273,7 @@ def _day(query: dict[str, str], name: str) -> float:
 
 
 def enable(state: State, waba_id: str, value: Any) -> dict[str, Any]:
-    """
-    ``POST /{waba_id}?is_enabled_for_insights=true``, which cannot be undone.
-
-    :param state: The sandbox's state.
-    :param waba_id: The account.
-    :param value: The parameter's value.
-    :raises GraphError: The value is not true (200006).
-    """
+    """``POST /{waba_id}?is_enabled_for_insights=true``, which cannot be undone."""
     if value not in (True, "true", "1"):
         raise GraphError(200006, message="(#200006) Template Insights cannot be disabled once enabled")
     account = state.accounts[waba_id]

@@ -27,11 +27,7 @@ OPTIONS: dict[str, Check] = {
 
 
 def account_fields(account: Account) -> dict[str, Any]:
-    """
-    Return the fields of an account's node about marketing messages.
-
-    :param account: The account.
-    """
+    """Return the fields of an account's node about marketing messages."""
     older = account.onboarding if account.onboarding in ("ELIGIBLE", ONBOARDED) else "INELIGIBLE"
     return {
         "marketing_messages_lite_api_status": older,
@@ -41,24 +37,13 @@ def account_fields(account: Account) -> dict[str, Any]:
 
 
 def disable_on_cloud_api(account: Account, *, value: bool) -> None:
-    """
-    Set ``disable_marketing_messages_on_cloud_api``, which has no effect before the account's onboarding has begun.
-
-    :param account: The account.
-    :param value: The requested value.
-    """
+    """Set ``disable_marketing_messages_on_cloud_api``, which has no effect before the onboarding has begun."""
     if account.onboarding in _BEGUN:
         account.cloud_marketing_off = value
 
 
 def take_options(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """
-    Separate a request to ``/marketing_messages`` into the endpoint's own options and the message.
-
-    :param params: The request's parameters.
-    :return: The options, and the message.
-    :raises GraphError: The message is not a template (131055), or an option has a wrong value.
-    """
+    """Separate a request to ``/marketing_messages`` into the endpoint's own options and the message."""
     options = {name: value for name, value in params.items() if name in OPTIONS}
     plain = {name: value for name, value in params.items() if name not in OPTIONS}
     if plain.get("type") != "template":
@@ -73,18 +58,8 @@ def take_options(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
 def price_of(
     account: Account, template: Template, options: dict[str, Any] | None, version: tuple[int, int]
 ) -> str:
-    """
-    Return the category in which a template is charged, if the endpoint accepts it.
-
-    :param account: The sender's account.
-    :param template: The template as it is now.
-    :param options: The options of ``/marketing_messages``; None for a call of ``/messages``.
-    :param version: The API's version.
-    :raises GraphError: The endpoint refuses the template: it is not marketing (131055 or 134100), it needs the other
-        endpoint (131061), Cloud API no longer accepts marketing (131063), the account is not onboarded and the request
-        allows no fallback (134102), or it has a bid and no max price (100).
-    """
-    if options is None:
+    """Return the category in which a template is charged, if the endpoint accepts it."""
+    if options is None:  # a call of /messages
         return _by_cloud_api(account, template)
     if template.category != "MARKETING":
         raise _only_marketing(134100 if version >= (23, 0) else 131055)
@@ -98,11 +73,7 @@ def price_of(
 
 
 def has_max_price(template: Template) -> bool:
-    """
-    Return whether a template has a max price, so that only the Marketing Messages API accepts it.
-
-    :param template: The template.
-    """
+    """Return whether a template has a max price, so that only the Marketing Messages API accepts it."""
     return bool(template.options.get("optimization_spec"))
 
 

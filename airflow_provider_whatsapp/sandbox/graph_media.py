@@ -78,20 +78,12 @@ _MIME = re.compile(r"[\w.+-]+/[\w.+-]+")
 
 
 def kind_of(mime: str) -> str | None:
-    """
-    Return the kind of message that can carry such a file; None if there is none.
-
-    :param mime: MIME type without parameters.
-    """
+    """Return the kind of message for a file's MIME type (without parameters); None if there is none."""
     return next((kind for kind, (_, types) in TYPES.items() if mime in types), None)
 
 
 def find(state: State, media_id: str) -> Media | None:
-    """
-    Return a media object; None if there is none, or if it has expired: uploads expire after 30 days.
-
-    :param media_id: Its id.
-    """
+    """Return a media object; None if there is none, or if it has expired, 30 days after its upload."""
     found = state.media.get(media_id)
     if found and state.clock.now() - found.uploaded_at >= MEDIA_LIFE:
         state.forget_media(media_id)
@@ -100,11 +92,7 @@ def find(state: State, media_id: str) -> Media | None:
 
 
 def upload(state: State, number_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``POST /{phone_number_id}/media``.
-
-    :raises GraphError: The form is not complete, or Meta does not accept the type (100) or the size (131053).
-    """
+    """``POST /{phone_number_id}/media``."""
     if not call.headers.get(b"content-type", b"").startswith(b"multipart/form-data"):
         raise GraphError(100, message="(#100) Media must be uploaded as multipart/form-data")
     parts = {part.name: part for part in read_parts(call)}
@@ -165,11 +153,7 @@ def _own(state: State, media_id: str, call: Call) -> Media:
 
 
 def get(state: State, media_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``GET /{media_id}``: the file's properties, and a URL that opens only with Meta's own token.
-
-    :raises GraphError: There is no such file, or it belongs to another number.
-    """
+    """``GET /{media_id}``: the file's properties, and a URL that opens only with Meta's own token."""
     found = _own(state, media_id, call)
     expires = int(state.clock.now()) + 300
     address = (
@@ -186,10 +170,6 @@ def get(state: State, media_id: str, call: Call) -> dict[str, Any]:
 
 
 def delete(state: State, media_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``DELETE /{media_id}``.
-
-    :raises GraphError: There is no such file, or it belongs to another number.
-    """
+    """``DELETE /{media_id}``."""
     state.forget_media(_own(state, media_id, call).id)
     return {"success": True}

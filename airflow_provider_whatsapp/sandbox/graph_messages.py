@@ -27,22 +27,14 @@ _MEDIA = frozenset(graph_media.TYPES)
 
 
 def digits(to: str) -> str | None:
-    """
-    Return a number's digits, country code first; None if it is not a phone number.
-
-    :param to: The number as sent, which may contain ``+``, spaces, dashes and brackets.
-    """
+    """Return a number's digits, country code first; None if it is not a phone number."""
     plain = to.translate(_DROPPED)
     match = _NUMBER.fullmatch("+" + plain[2:] if plain.startswith("00") else plain)
     return match[1] if match else None
 
 
 def whatsapp_id(number: str) -> str:
-    """
-    Return WhatsApp's own id of a number, which differs in two countries: Mexico adds a 1, Argentina a 9.
-
-    :param number: Digits.
-    """
+    """Return WhatsApp's id of a number (digits), which differs in two countries: Mexico adds a 1, Argentina a 9."""
     if number.startswith("52") and len(number) == 12:
         return "521" + number[2:]
     if number.startswith("54") and len(number) == 12:
@@ -51,11 +43,7 @@ def whatsapp_id(number: str) -> str:
 
 
 def send(state: State, number_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``POST /{phone_number_id}/messages``: send a message, or mark one as read, with or without a typing indicator.
-
-    :raises GraphError: Meta would refuse it.
-    """
+    """``POST /{phone_number_id}/messages``: send a message, or mark one as read, maybe with a typing indicator."""
     params = read_params(call)
     return (
         _mark_read(state, number_id, params) if "status" in params else _send(state, number_id, call, params)
@@ -93,11 +81,7 @@ def _subject(params: dict[str, Any]) -> tuple[str, str]:
 
 
 def send_marketing(state: State, number_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``POST /{phone_number_id}/marketing_messages``: send a marketing template.
-
-    :raises GraphError: The message is something else (131055, 134100), or Meta would refuse it.
-    """
+    """``POST /{phone_number_id}/marketing_messages``: send a marketing template."""
     params = read_params(call)
     call.about, call.to = _subject(params)
     options, plain = graph_marketing.take_options(params)
@@ -105,11 +89,7 @@ def send_marketing(state: State, number_id: str, call: Call) -> dict[str, Any]:
 
 
 def mark_read(state: State, number_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``PUT /{phone_number_id}/messages``: the older way to mark a message as read.
-
-    :raises GraphError: The request is something else, or Meta would refuse it.
-    """
+    """``PUT /{phone_number_id}/messages``: the older way to mark a message as read."""
     params = read_params(call)
     if "status" not in params:
         raise missing("status")
@@ -272,11 +252,7 @@ def _history_id(message: Message) -> str:
 
 
 def find_history(state: State, name: str) -> Message | None:
-    """
-    Return the message of a history id, or None.
-
-    :param name: The id.
-    """
+    """Return the message of a history id, or None."""
     if not name.startswith("history-"):
         return None
     core = name.removeprefix("history-").replace("_", "/").replace("-", "+")
@@ -301,11 +277,7 @@ def _events(state: State, message: Message, stamp: str) -> list[dict[str, Any]]:
 
 
 def events(state: State, history_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``GET /{history_id}/events``.
-
-    :raises GraphError: The sandbox does not know the message, or has forgotten it.
-    """
+    """``GET /{history_id}/events``."""
     message = find_history(state, history_id)
     if message is None:
         raise unknown_object(history_id, call.method)

@@ -101,11 +101,7 @@ def get_number(state: State, number_id: str, call: Call) -> dict[str, Any]:
 
 
 def set_number(state: State, number_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``POST /{phone_number_id}``: set the PIN of two-step verification, or the number's address for webhooks.
-
-    :raises GraphError: The PIN or the address is wrong, or the sandbox does not offer the requested change.
-    """
+    """``POST /{phone_number_id}``: set the PIN of two-step verification, or the number's address for webhooks."""
     params = read_params(call)
     if "webhook_configuration" in params:
         return webhooks.configure_number(state, number_id, call, params["webhook_configuration"])
@@ -156,11 +152,7 @@ def get_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
 
 
 def set_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``POST /{waba_id}``: switch template insights on, or marketing on ``/messages`` off or on.
-
-    :raises GraphError: The sandbox does not offer the requested change.
-    """
+    """``POST /{waba_id}``: switch template insights on, or marketing on ``/messages`` off or on."""
     params = read_params(call)
     if set(params) == {"is_enabled_for_insights"}:
         return graph_analytics.enable(state, waba_id, params["is_enabled_for_insights"])
@@ -184,11 +176,7 @@ def get_profile(state: State, number_id: str, call: Call) -> dict[str, Any]:
 
 
 def set_profile(state: State, number_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``POST /{phone_number_id}/whatsapp_business_profile``: change the given fields only.
-
-    :raises GraphError: A field is unknown or exceeds its limits (100, 131009), or the handle is not that of a picture.
-    """
+    """``POST /{phone_number_id}/whatsapp_business_profile``: change the given fields only."""
     params = read_params(call)
     check_product(params)
     _PROFILE(params, "profile")

@@ -69,12 +69,7 @@ _UNPAUSE_AFTER = 300.0
 
 
 def describe(state: State, template: Template) -> dict[str, Any]:
-    """
-    Return a template with every field that it has in Graph.
-
-    :param state: The sandbox's state.
-    :param template: The template.
-    """
+    """Return a template with every field that it has in Graph."""
     return {
         "id": template.id,
         "name": template.name,
@@ -154,11 +149,7 @@ def _chosen(state: State, waba_id: str, call: Call) -> list[Template]:
 
 
 def listing(state: State, waba_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``GET /{waba_id}/message_templates``.
-
-    :raises GraphError: A filter, the limit or the cursor is wrong.
-    """
+    """``GET /{waba_id}/message_templates``."""
     query, found = call.query, _chosen(state, waba_id, call)
 
     def show(template: Template) -> dict[str, Any]:
@@ -186,11 +177,7 @@ def get(state: State, template_id: str, call: Call) -> dict[str, Any]:
 
 
 def create(state: State, waba_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``POST /{waba_id}/message_templates``.
-
-    :raises GraphError: Meta would refuse the template; the subcode says why.
-    """
+    """``POST /{waba_id}/message_templates``."""
     params = decoded_parts(read_params(call), _STRUCTURED)
     _check_fields(params, _CREATE)
     name, language, category = _check_identity(state, waba_id, params)
@@ -274,12 +261,7 @@ def _check_ttl(seconds: Any, category: str) -> None:
 
 
 def edit(state: State, template_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``POST /{template_id}``: replace the components and start another review.
-
-    :raises GraphError: The status, the quota of an approved template (one edit in 24 hours, ten in 30 days) or the
-        content forbids the edit.
-    """
+    """``POST /{template_id}``: replace the components and start another review."""
     template = state.template(template_id)
     params = decoded_parts(read_params(call), _STRUCTURED)
     _check_fields(params, _EDIT)
@@ -317,11 +299,7 @@ def _count_edit(template: Template, now: float) -> None:
 
 
 def unpause(state: State, template_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG001
-    """
-    ``POST /{template_id}/unpause``.
-
-    :raises GraphError: The template is not paused, or its pause began less than five minutes ago.
-    """
+    """``POST /{template_id}/unpause``."""
     template, now = state.template(template_id), state.clock.now()
     if template.status != "PAUSED":
         raise GraphError(100, message="(#100) The template is not paused")
@@ -333,11 +311,7 @@ def unpause(state: State, template_id: str, call: Call) -> dict[str, Any]:  # no
 
 
 def delete(state: State, waba_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``DELETE /{waba_id}/message_templates`` by ``name``, ``hsm_id`` with ``name``, or ``hsm_ids``.
-
-    :raises GraphError: There is no such template, or one of them is disabled (100).
-    """
+    """``DELETE /{waba_id}/message_templates`` by ``name``, ``hsm_id`` with ``name``, or ``hsm_ids``."""
     query = read_params(call)
     now, doomed = state.clock.now(), _doomed(state, waba_id, query)
     if any(template.status == "DISABLED" for template in doomed):

@@ -18,11 +18,7 @@ _MAX_OPEN = 1_000
 
 
 def start(state: State, app_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG001
-    """
-    ``POST /{app_id}/uploads``.
-
-    :raises GraphError: A parameter is missing or wrong (100).
-    """
+    """``POST /{app_id}/uploads``."""
     try:
         given = {name: str(value) for name, value in read_params(call).items()}
     except MalformedBodyError:
@@ -49,11 +45,7 @@ def get(state: State, upload_id: str, call: Call) -> dict[str, Any]:  # noqa: AR
 
 
 def append(state: State, upload_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``POST /upload:...``: add the bytes from an offset.
-
-    :raises GraphError: The offset is not the number of bytes so far, or there are more bytes than announced (100).
-    """
+    """``POST /upload:...``: add the bytes from an offset."""
     found = state.uploads[upload_id]
     offset = call.header("file_offset")
     if offset is None or not (offset.isascii() and offset.isdigit()) or int(offset[:15]) != found.received:

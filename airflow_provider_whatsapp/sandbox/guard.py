@@ -9,20 +9,12 @@ _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_loopback(host: str) -> bool:
-    """
-    Return whether an address to listen on lets only this machine connect.
-
-    :param host: As given on the command line.
-    """
+    """Return whether an address to listen on lets only this machine connect."""
     return host in _LOOPBACK or host.startswith("127.")
 
 
 def host_name(header: bytes) -> str:
-    """
-    Return the name in a Host header, without port and brackets.
-
-    :param header: The header.
-    """
+    """Return the name in a Host header, without port and brackets."""
     text = header.decode("latin-1").strip().lower()
     if text.startswith("["):
         return text[1:].partition("]")[0]
@@ -30,11 +22,7 @@ def host_name(header: bytes) -> str:
 
 
 class Guard:
-    """
-    Checks Host against DNS rebinding and Origin against forged requests.
-
-    :param host: The address that the sandbox listens on; with a wildcard, any name is allowed.
-    """
+    """Checks Host against DNS rebinding, unless ``host`` is a wildcard, and Origin against forged requests."""
 
     def __init__(self, host: str) -> None:
         self._any = host in _EVERYWHERE
@@ -42,17 +30,7 @@ class Guard:
         self._seen: set[bytes] = set()
 
     def refusal(self, method: str, headers: dict[bytes, bytes], *, scheme: str, page: bool) -> str | None:
-        """
-        Return why a request is refused, or None.
-
-        A page of another site may link to the sandbox's own pages. The sandbox refuses its other requests, because even
-        a GET whose answer nobody reads uses up rate limits and fault rules.
-
-        :param method: HTTP method.
-        :param headers: Request headers, names in lower case.
-        :param scheme: ``http`` or ``https``, as the sandbox serves.
-        :param page: Whether the request is for one of the sandbox's own pages.
-        """
+        """Return why a request is refused, or None; the names of the headers are in lower case."""
         host = headers.get(b"host", b"")
         if host not in self._seen:
             if not self._any and host_name(host) not in self._names:
@@ -64,6 +42,8 @@ class Guard:
                 self._seen.add(host)
         origin = headers.get(b"origin")
         foreign = origin is not None and origin != b"%b://%b" % (scheme.encode(), host)
+        # A page of another site may link to the sandbox's own pages. The sandbox refuses its other requests, because
+        # even a GET whose answer nobody reads uses up rate limits and fault rules.
         followed = page and method == "GET" and headers.get(b"sec-fetch-mode") == b"navigate"
         if headers.get(b"sec-fetch-site") in _FOREIGN_SITES and not followed:
             foreign = True

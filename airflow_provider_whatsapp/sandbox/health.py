@@ -32,14 +32,7 @@ _ERROR = ("error_code", "error_description", "possible_solution")
 def health(
     state: State, waba_id: str, *, number_id: str | None = None, template: tuple[str, str] | None = None
 ) -> dict[str, Any]:
-    """
-    Return a node's field ``health_status``; no field while a test has it refused.
-
-    :param state: The sandbox's state.
-    :param waba_id: The account.
-    :param number_id: The number, if the node is one.
-    :param template: Id and status of the template, if the node is one.
-    """
+    """Return a node's field ``health_status``, none while a test has it refused; ``template`` is id and status."""
     if state.health_refused:
         return {}
     nodes = [("WABA", waba_id), ("BUSINESS", BUSINESS_ID), ("APP", state.settings.app_id)]
@@ -69,14 +62,7 @@ def _usual_error(kind: str) -> dict[str, Any]:
 
 
 def set_health(state: State, given: dict[str, Any]) -> list[dict[str, Any]]:
-    """
-    ``POST health_status``: block or limit an entity, or let it send again; ``refused`` makes Graph refuse the field.
-
-    :param state: The sandbox's state.
-    :param given: ``entity_type`` (without it, the overall value), ``id`` or, for a template, ``name`` and ``language``;
-        ``can_send_message``, ``errors``, ``additional_info``; or ``refused`` alone.
-    :raises ControlError: A field is missing or wrong, or there is no such entity.
-    """
+    """``POST health_status``: block or limit an entity, or let it send; ``refused`` makes Graph refuse the field."""
     unknown = set(given) - {
         *("entity_type", "id", "name", "language", "can_send_message", "errors", "additional_info", "refused")
     }

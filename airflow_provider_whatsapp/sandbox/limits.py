@@ -6,16 +6,7 @@ from collections import deque
 
 
 class SlidingWindow:
-    """
-    At most ``limit`` events within any ``span`` seconds.
-
-    This is the strictest reading of "10 requests per second": a fixed window lets 20 requests pass around its edge,
-    and a token bucket lets a burst pass on top of the rate. A client that stays within this limit also stays within
-    the real gateway's, no matter which kind it has. Refused events do not count, so waiting always helps.
-
-    :param limit: Events per span; 0 for no limit.
-    :param span: Seconds.
-    """
+    """At most ``limit`` events within any ``span`` seconds; no limit if it is 0."""
 
     def __init__(self, limit: int, span: float = 1.0) -> None:
         self._limit = limit
@@ -32,11 +23,9 @@ class SlidingWindow:
         self._times.extend(times)
 
     def wait(self, now: float) -> float:
-        """
-        Count an event if the limit allows it, and return 0; else return the seconds until it does.
-
-        :param now: Seconds, from any clock that does not run backwards.
-        """
+        """Count an event and return 0, or the seconds until the limit allows one; ``now`` never runs backwards."""
+        # The strictest reading of a rate: a client that stays within it also stays within the real gateway's limit,
+        # whatever kind that is. Refused events do not count, so waiting always helps.
         if not self._limit:
             return 0.0
         if len(self._times) == self._limit:
@@ -48,12 +37,7 @@ class SlidingWindow:
 
 
 class Bucket:
-    """
-    A burst of ``size``, then one every ``gap`` seconds: Meta's limit between one sender and one user.
-
-    :param size: Messages in a burst (Meta: 45).
-    :param gap: Seconds per further message (Meta: 6).
-    """
+    """A burst of ``size``, then one per ``gap`` seconds: Meta's limit between a sender and a user (45, then 6 s)."""
 
     __slots__ = ("_gap", "_size", "full_at")
 
@@ -63,12 +47,7 @@ class Bucket:
         self.full_at = float("-inf")
 
     def take(self, now: float) -> bool:
-        """
-        Take one message out of the bucket.
-
-        :param now: Seconds, from any clock that does not run backwards.
-        :return: Whether there was one.
-        """
+        """Take one message out of the bucket and return whether there was one; ``now`` never runs backwards."""
         full_at = max(self.full_at, now)
         if full_at - now > (self._size - 1) * self._gap:
             return False

@@ -20,11 +20,7 @@ _METHODS = frozenset({"API_KEY", "BASIC", "OAUTH1", "OAUTH2", "MCP", "JWT"})
 
 
 def admit(state: State, call: Call) -> None:
-    """
-    Check the key, then the rate, so that a request with a wrong key does not use up the account's limit.
-
-    :raises GatewayError: The key is missing or wrong (401), or the rate exceeds the limit (429).
-    """
+    """Check the key, then the rate, so that a request with a wrong key does not use up the account's limit."""
     scheme, _, key = call.headers.get(b"authorization", b"").partition(b" ")
     if scheme.lower() != b"bearer" or not key.strip():
         raise GatewayError(401, {"error": {"message": "Missing API key: send it as a bearer token"}})
@@ -38,11 +34,7 @@ def admit(state: State, call: Call) -> None:
 
 
 def choose_connection(state: State, call: Call) -> Connection:
-    """
-    Return the connection of a call: the one that it names, else the oldest active one.
-
-    :raises GatewayError: There is no such connection (404), it is not active, or none is active (400).
-    """
+    """Return the connection of a call: the one that it names, else the oldest active one."""
     wanted = call.header("maton-connection")
     if wanted is None:
         for connection in state.connections.values():
@@ -56,11 +48,7 @@ def choose_connection(state: State, call: Call) -> Connection:
 
 
 def control(state: State, call: Call) -> Answer:
-    """
-    Answer a request under ``/connections``.
-
-    :raises GatewayError: The gateway would refuse the request.
-    """
+    """Answer a request under ``/connections``."""
     segments = call.path.strip("/").split("/")
     if len(segments) == 1:
         if call.method == "GET":
@@ -81,13 +69,7 @@ def control(state: State, call: Call) -> Answer:
 
 
 def activate(state: State, token: str, waba_id: str | None = None) -> Connection | None:
-    """
-    Finish the browser step of a connection.
-
-    :param token: The token in its URL.
-    :param waba_id: The account to give access to; None for the first one.
-    :return: The connection; None if no connection has this token.
-    """
+    """Finish the browser step of the connection with this token, and return it; None if no connection has it."""
     for found in state.connections.values():
         if hmac.compare_digest(found.token.encode(), token.encode()):
             if found.status == "PENDING" and waba_id in state.accounts:

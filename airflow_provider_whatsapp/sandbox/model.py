@@ -52,8 +52,8 @@ class Reply:
     text: str
     accepted_at: float
     number_id: str
-    pressed: str | None = None
-    context: str | None = None
+    pressed: str | None = None  # id or payload of the button
+    context: str | None = None  # id of the message that the user quotes
     incoming = True
 
 
@@ -70,21 +70,13 @@ class Conversation:
 
 @dataclass(slots=True)
 class Verdict:
-    """
-    The result of a review to come.
+    """The result of a review to come."""
 
-    :param name: Name of the templates that it is about; ``*`` stands for any characters.
-    :param status: ``APPROVED`` or ``REJECTED``.
-    :param reason: ``rejected_reason``, for ``REJECTED``.
-    :param category: Category that Meta gives the template at its creation; None for the requested one.
-    :param times: How many reviews it decides; 0 for all.
-    """
-
-    name: str = "*"
-    status: str = "APPROVED"
-    reason: str = "INVALID_FORMAT"
-    category: str | None = None
-    times: int = 1
+    name: str = "*"  # of the templates; * stands for any characters
+    status: str = "APPROVED"  # or REJECTED
+    reason: str = "INVALID_FORMAT"  # for REJECTED
+    category: str | None = None  # given at the creation; None for the requested one
+    times: int = 1  # how many reviews it decides; 0 for all
 
 
 @dataclass(slots=True)
@@ -119,12 +111,7 @@ class Template:
     options: dict[str, Any] = field(default_factory=dict)
 
     def settle(self, now: float) -> Template:
-        """
-        Apply what is due by now: the end of a review or of a pause, or an announced change of category.
-
-        :param now: Seconds since the epoch.
-        :return: The template itself.
-        """
+        """Apply what is due by now (a review or pause ends, the category changes) and return the template itself."""
         if self.correct_category and now >= self.category_at:
             self.recategorise(self.correct_category, self.category_at)
         if self.status == "PENDING" and now >= self.review_at:
@@ -135,12 +122,7 @@ class Template:
         return self
 
     def recategorise(self, category: str, at: float) -> None:
-        """
-        Change the category, which also removes the template's time to live.
-
-        :param category: The new category.
-        :param at: Seconds since the epoch.
-        """
+        """Change the category, which also removes the template's time to live; ``at`` is Unix time."""
         if category != self.category:
             self.previous_category, self.category, self.updated_at = self.category, category, at
             self.options.pop("message_send_ttl_seconds", None)
@@ -200,51 +182,29 @@ class Number:
 
 @dataclass(slots=True)
 class Account:
-    """
-    A WhatsApp Business Account.
-
-    :param id: Its id.
-    :param creations: The limit of new templates per hour.
-    :param calls: The limit of requests that manage it, per hour.
-    :param blocked_names: Names of deleted templates, and when each is free again, in seconds since the epoch.
-    :param onboarding: Its ``marketing_messages_onboarding_status``.
-    :param cloud_marketing_off: Its ``disable_marketing_messages_on_cloud_api``.
-    :param refuses_marketing: ``/messages`` refuses marketing templates, as Meta is expected to do from October 2027.
-    :param insights_since: When template insights were switched on; None if they are off.
-    """
+    """A WhatsApp Business Account."""
 
     id: str
-    creations: SlidingWindow
-    calls: SlidingWindow
-    blocked_names: dict[str, float] = field(default_factory=dict)
-    onboarding: str = "ONBOARDED"
-    cloud_marketing_off: bool = False
-    refuses_marketing: bool = False
-    insights_since: float | None = None
+    creations: SlidingWindow  # new templates per hour
+    calls: SlidingWindow  # requests that manage it, per hour
+    blocked_names: dict[str, float] = field(default_factory=dict)  # Unix time when a deleted name is free
+    onboarding: str = "ONBOARDED"  # marketing_messages_onboarding_status
+    cloud_marketing_off: bool = False  # disable_marketing_messages_on_cloud_api
+    refuses_marketing: bool = False  # on /messages, as Meta is expected to do from October 2027
+    insights_since: float | None = None  # Unix time; None if template insights are off
 
 
 @dataclass(slots=True)
 class Recipient:
-    """
-    A user whom a test has changed.
-
-    :param on_whatsapp: Whether the user is on WhatsApp; if not, messages fail with 131026.
-    :param marketing: Whether the user accepts marketing; if not, marketing templates fail with 131050.
-    :param error: A code with which every message fails.
-    :param reaches: Last status of a message: ``sent``, ``delivered`` or ``read``.
-    """
+    """A user whom a test has changed."""
 
     on_whatsapp: bool = True
     marketing: bool = True
-    error: int | None = None
-    reaches: str = "read"
+    error: int | None = None  # code with which every message fails
+    reaches: str = "read"  # last status of a message: sent, delivered or read
 
     def refuses(self, template: Template | None) -> int | None:
-        """
-        Return the code with which a message to this user fails; None if it does not fail.
-
-        :param template: The message's template, if it has one.
-        """
+        """Return the code with which a message to this user fails; None if it does not fail."""
         if not self.on_whatsapp:
             return 131026
         if template and template.category == "MARKETING" and not self.marketing:
@@ -254,35 +214,20 @@ class Recipient:
 
 @dataclass(slots=True)
 class Request:
-    """
-    One request that reached the gateway.
-
-    :param method: HTTP method.
-    :param path: Its path.
-    :param query: Its query.
-    :param at: When it arrived, in seconds since the epoch.
-    :param status: HTTP status of the answer; None if no answer went out.
-    :param fault: Kind of the fault that applied to it.
-    :param sent: Its body; only the latest requests have one.
-    :param answered: The answer's body; only the latest requests have one.
-    :param ms: Milliseconds it took.
-    :param about: Type of its message, or name of its template.
-    :param to: The message's recipient.
-    :param code: Graph's code of a refusal.
-    """
+    """One request that reached the gateway."""
 
     method: str
     path: str
     query: str
-    at: float
-    status: int | None = None
-    fault: str | None = None
-    sent: bytes = b""
-    answered: bytes = b""
+    at: float  # arrival, in seconds since the epoch
+    status: int | None = None  # None if no answer went out
+    fault: str | None = None  # kind of the fault that applied to it
+    sent: bytes = b""  # its body; only the latest requests have one
+    answered: bytes = b""  # the answer's body; only the latest requests have one
     ms: float | None = None
-    about: str = ""
+    about: str = ""  # type of its message, or name of its template
     to: str = ""
-    code: int | None = None
+    code: int | None = None  # Graph's code of a refusal
 
 
 @dataclass

@@ -21,15 +21,7 @@ _NESTED = re.compile(r"[{(][^{}()]*[)}]")
 
 
 def choose(node: dict[str, Any], fields: str | None, default: Sequence[str], kind: str) -> dict[str, Any]:
-    """
-    Return the requested fields of an object, and always its id.
-
-    :param node: Every field that it has.
-    :param fields: The ``fields`` parameter.
-    :param default: The fields without that parameter.
-    :param kind: The object's type in Graph, for the error.
-    :raises GraphError: Such an object does not have a requested field (100).
-    """
+    """Return the requested fields of an object, and always its id; ``kind`` is its type in Graph, for the error."""
     if fields is None:
         return {name: node[name] for name in default if node.get(name) is not None}
     flat = fields
@@ -47,21 +39,12 @@ def choose(node: dict[str, Any], fields: str | None, default: Sequence[str], kin
 def page(
     items: list[T],
     call: Call,
-    key: Callable[[T], str],
+    key: Callable[[T], str],  # returns the id that the cursors hold
     show: Callable[[T], dict[str, Any]],
     *,
-    most: int = 1_000,
+    most: int = 1_000,  # a higher limit counts as this
 ) -> dict[str, Any]:
-    """
-    Return one page of a list, with cursors; ``next`` only if something follows.
-
-    :param items: The whole list.
-    :param call: The request, with ``limit``, ``after`` and ``before``.
-    :param key: Returns an item's id, which the cursors hold.
-    :param show: Returns an item's JSON.
-    :param most: Highest ``limit``; a higher one counts as this.
-    :raises GraphError: The limit is not a number of at least 1 (100), or the cursor is broken (131059).
-    """
+    """Return one page of a list, with cursors; ``next`` only if something follows."""
     limit = _limit(call.query.get("limit"), most)
     start, end = 0, len(items)
     places = {key(item): index for index, item in enumerate(items)} if items else {}

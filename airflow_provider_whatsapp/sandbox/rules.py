@@ -98,12 +98,7 @@ READ = obj(
 
 
 def check_product(params: dict[str, Any]) -> None:
-    """
-    Check ``messaging_product``, which every body of this API has to name.
-
-    :param params: The request's parameters.
-    :raises GraphError: It is missing, or not ``whatsapp``.
-    """
+    """Check ``messaging_product``, which every body of this API has to name."""
     product = params.get("messaging_product")
     if product is None:
         raise missing("messaging_product")
@@ -117,12 +112,7 @@ def _implied_type(params: dict[str, Any]) -> Any:
 
 
 def check_message(params: dict[str, Any]) -> str:
-    """
-    Check a message's form and return its type.
-
-    :param params: The request's parameters.
-    :raises GraphError: Meta would refuse the message; the code is Meta's.
-    """
+    """Check a message's form and return its type; it decodes inner JSON text in place."""
     check_product(params)
     kind = params.get("type", _implied_type(params))
     rule = TYPES.get(kind) if isinstance(kind, str) else None

@@ -241,13 +241,7 @@ KINDS: dict[str, Check] = {
 
 @structured
 def INTERACTIVE(value: Any, where: str) -> None:  # noqa: N802  (a rule among the others, which are constants)
-    """
-    Check an interactive object.
-
-    :param value: The object.
-    :param where: Its place in the request.
-    :raises GraphError: Meta would refuse it.
-    """
+    """Check an interactive object."""
     if not isinstance(value, dict):
         raise invalid(where, "an object")
     kind = value.get("type")

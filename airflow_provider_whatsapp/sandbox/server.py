@@ -47,13 +47,7 @@ class DroppingProtocol(_Protocol):  # type: ignore[misc]
 
 
 class Server(uvicorn.Server):
-    """
-    uvicorn, which also reports when it is ready, delivers webhooks and stores the state.
-
-    :param edge: The application.
-    :param ready: Called when the server accepts connections.
-    :param store: Stores the state; None stores nothing.
-    """
+    """uvicorn, which also reports when it is ready, delivers webhooks and stores the state."""
 
     def __init__(self, edge: Edge, ready: Callable[[], None], store: Store | None = None) -> None:
         config = uvicorn.Config(
@@ -111,13 +105,7 @@ class Server(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """
-    Return a listening socket.
-
-    :param host: Address or name.
-    :param port: Port; 0 picks a free one.
-    :raises OSError: The port is in use, or the address does not belong to this machine.
-    """
+    """Return a listening socket; port 0 picks a free one."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
     try:
@@ -133,18 +121,10 @@ def bind(host: str, port: int) -> socket.socket:
 def serve(
     settings: Settings,
     listener: socket.socket,
-    ready: Callable[[str], None],
-    tell: Callable[[str], None] | None = None,
+    ready: Callable[[str], None],  # gets the URL once the sandbox answers
+    tell: Callable[[str], None] | None = None,  # gets a line for each message and each refused request
 ) -> None:
-    """
-    Serve until a signal ends it.
-
-    :param settings: How the sandbox behaves.
-    :param listener: From :func:`bind`.
-    :param ready: Called with the sandbox's URL once it answers.
-    :param tell: Called with a line for each message and each refused request; None for no lines.
-    :raises StoreError: The file cannot store the state.
-    """
+    """Serve until a signal ends it; raises StoreError if the file cannot store the state."""
     edge = build(settings)
     store = Store(settings.state) if settings.state else None
     if store:
@@ -173,12 +153,7 @@ def _teller(edge: Edge, tell: Callable[[str], None]) -> Callable[[Request], None
 
 
 def url_of(settings: Settings, listener: socket.socket) -> str:
-    """
-    Return the URL at which this machine reaches the sandbox.
-
-    :param settings: The sandbox's settings.
-    :param listener: The listening socket.
-    """
+    """Return the URL at which this machine reaches the sandbox."""
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::", ""} else settings.host  # noqa: S104
     shown = f"[{host}]" if ":" in host else host
     scheme = "https" if settings.tls_cert else "http"

@@ -16,22 +16,13 @@ _LINK = re.compile(r"https?://[^\s]+", re.IGNORECASE)
 
 
 def structured(check: Check) -> Check:
-    """
-    Mark a rule as one for an object or a list, which Graph also accepts as JSON text.
-
-    :param check: The rule.
-    """
+    """Mark a rule as one for an object or a list, which Graph also accepts as JSON text."""
     check.structured = True  # type: ignore[attr-defined]
     return check
 
 
 def as_wanted(value: Any, check: Check) -> Any:
-    """
-    Return a value as its rule needs it: decoded if that is a rule for an object or a list.
-
-    :param value: The value in the request.
-    :param check: Its rule.
-    """
+    """Return a value as its rule needs it: decoded if that is a rule for an object or a list."""
     return decoded(value) if getattr(check, "structured", False) else value
 
 
@@ -55,14 +46,7 @@ def too_long(where: str, limit: int) -> GraphError:
 def text(
     limit: int, *, least: int = 1, pattern: str | None = None, wanted: str = "in the right form"
 ) -> Check:
-    """
-    Return the check for a text.
-
-    :param limit: Most characters.
-    :param least: Fewest characters.
-    :param pattern: Regular expression that the whole text must match.
-    :param wanted: The pattern in words, for the error.
-    """
+    """Return the check for a text of ``least`` to ``limit`` characters; ``wanted`` says the pattern in words."""
     compiled = re.compile(pattern) if pattern else None
 
     def check(value: Any, where: str) -> None:
@@ -79,21 +63,12 @@ def text(
 
 
 def link(limit: int = 2048) -> Check:
-    """
-    Return the check for a web address.
-
-    :param limit: Most characters.
-    """
+    """Return the check for a web address of at most ``limit`` characters."""
     return text(limit, pattern=_LINK.pattern.replace("https?", "(?i:https?)"), wanted="an http or https URL")
 
 
 def among(*values: str, any_case: bool = False) -> Check:
-    """
-    Return the check for one of some words.
-
-    :param values: The words.
-    :param any_case: Whether the check ignores case.
-    """
+    """Return the check for one of some words."""
     allowed = frozenset(values)
 
     def check(value: Any, where: str) -> None:
@@ -105,12 +80,7 @@ def among(*values: str, any_case: bool = False) -> Check:
 
 
 def number(low: float, high: float) -> Check:
-    """
-    Return the check for a number within bounds, which Graph also accepts as text.
-
-    :param low: Lowest.
-    :param high: Highest.
-    """
+    """Return the check for a number within bounds, which Graph also accepts as text."""
 
     def check(value: Any, where: str) -> None:
         try:
@@ -126,12 +96,7 @@ def number(low: float, high: float) -> Check:
 
 
 def whole(low: int, high: int) -> Check:
-    """
-    Return the check for a whole number within bounds, or for its digits.
-
-    :param low: Lowest.
-    :param high: Highest.
-    """
+    """Return the check for a whole number within bounds, or for its digits."""
 
     def check(value: Any, where: str) -> None:
         shown = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
@@ -159,13 +124,7 @@ def some_object(value: Any, where: str) -> None:
 
 
 def array(item: Check, *, least: int = 1, most: int = 1_000) -> Check:
-    """
-    Return the check for a list.
-
-    :param item: The check for each item.
-    :param least: Fewest items.
-    :param most: Most items.
-    """
+    """Return the check for a list of ``least`` to ``most`` items; it decodes inner JSON text in place."""
 
     def check(value: Any, where: str) -> None:
         if not isinstance(value, list):
@@ -184,16 +143,9 @@ def obj(
     optional: Mapping[str, Check] | None = None,
     *,
     exactly_one: tuple[str, ...] = (),
-    then: Check | None = None,
+    then: Check | None = None,  # a last check of the whole object
 ) -> Check:
-    """
-    Return the check for an object with these fields and no others; it decodes inner JSON text in place.
-
-    :param required: Checks of fields that must be there.
-    :param optional: Checks of fields that may be there.
-    :param exactly_one: Fields of which exactly one must be there.
-    :param then: A last check of the whole object.
-    """
+    """Return the check for an object with these fields and no others; it decodes inner JSON text in place."""
     wanted = dict(required or {})
     known = {**wanted, **(optional or {})}
 

@@ -42,12 +42,7 @@ _STEPS = ("sent", "delivered", "read")
 
 
 class State:
-    """
-    Everything that one sandbox knows.
-
-    :param settings: How the sandbox behaves.
-    :param clock: The clock; None for one that follows the wall clock.
-    """
+    """Everything that one sandbox knows."""
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
@@ -113,12 +108,7 @@ class State:
         self.changed()
 
     def add_connection(self, status: str, waba_id: str) -> Connection:
-        """
-        Add a Maton connection.
-
-        :param status: ``ACTIVE``, or ``PENDING`` until somebody opens its URL.
-        :param waba_id: The account that it gives access to.
-        """
+        """Add a Maton connection: ``ACTIVE``, or ``PENDING`` until somebody opens its URL."""
         now = self.clock.now()
         made = Connection(self.ids.uuid(), status, now, now, self.ids.token(32), waba_id)
         self.connections[made.id] = made
@@ -141,12 +131,7 @@ class State:
         self.templates[made.id] = made
 
     def conversation(self, number_id: str, wa_id: str) -> Conversation:
-        """
-        Return the conversation of a sender with a user, a new one if there was none.
-
-        :param number_id: The sender.
-        :param wa_id: The user's WhatsApp id.
-        """
+        """Return the conversation of a sender with a user, a new one if there was none."""
         key = (number_id, wa_id)
         found = self.conversations.get(key)
         if found is None:
@@ -156,12 +141,7 @@ class State:
         return found
 
     def remember(self, conversation: Conversation, item: Message | Reply) -> None:
-        """
-        Store a message, and forget the oldest one if there are more than the setting ``keep``.
-
-        :param conversation: The conversation that it belongs to.
-        :param item: The message.
-        """
+        """Store a message, and forget the oldest one if there are more than the setting ``keep``."""
         self.messages[item.id] = item
         conversation.items.append(item)
         self.webhooks.note(item)
@@ -180,15 +160,7 @@ class State:
     def reply(
         self, number_id: str, wa_id: str, text: str, pressed: str | None = None, context: str | None = None
     ) -> Reply:
-        """
-        Add a message from the user, which opens the customer service window.
-
-        :param number_id: The number that the user writes to.
-        :param wa_id: The user's WhatsApp id.
-        :param text: What the user writes.
-        :param pressed: Id or payload of the button that the user presses.
-        :param context: Id of the message that the user quotes.
-        """
+        """Add a message from the user, which opens the customer service window."""
         conversation = self.conversation(number_id, wa_id)
         now = self.clock.now()
         conversation.open_until = now + WINDOW
@@ -197,30 +169,18 @@ class State:
         return made
 
     def changed(self, until: float = 0.0) -> None:
-        """
-        Record that the page has something new to show.
-
-        :param until: Until when time alone changes more, such as statuses; in seconds since the epoch.
-        """
+        """Record that the page has something new to show, and until when (Unix time) time alone changes more."""
         self.version += 1
         self.busy_until = max(self.busy_until, until)
         self.stirred.set()
 
     def timeline(self, message: Message) -> list[tuple[str, float]]:
-        """
-        Return the events of a message up to now: each with its time, computed and not stored.
-
-        :param message: The message.
-        """
+        """Return the events of a message up to now: each with its time, computed and not stored."""
         now = self.clock.now()
         return [event for event in self.plan(message) if event[1] <= now]
 
     def plan(self, message: Message) -> list[tuple[str, float]]:
-        """
-        Return the events of a message with their times, those to come as well.
-
-        :param message: The message.
-        """
+        """Return the events of a message with their times, those to come as well."""
         start = message.accepted_at
         delays = self.settings.status_delays
         if message.failure is not None:
@@ -230,11 +190,7 @@ class State:
         return [("accepted", start), *((name, start + delay) for name, delay in steps)]
 
     def keep_media(self, made: Media) -> None:
-        """
-        Store a file, and forget the bytes of the oldest ones if all together exceed ``MEDIA_BYTES``.
-
-        :param made: The file.
-        """
+        """Store a file, and forget the bytes of the oldest ones if all together exceed ``MEDIA_BYTES``."""
         self.media[made.id] = made
         self._media_bytes += len(made.data)
         if len(self.media) > self.settings.keep:
@@ -246,27 +202,15 @@ class State:
             old.data = b""
 
     def forget_media(self, media_id: str) -> None:
-        """
-        Forget a file.
-
-        :param media_id: Its id.
-        """
+        """Forget a file."""
         self._media_bytes -= len(self.media.pop(media_id).data)
 
     def recipient(self, wa_id: str) -> Recipient:
-        """
-        Return the settings of a user, which the caller may change.
-
-        :param wa_id: The user's WhatsApp id.
-        """
+        """Return the settings of a user, which the caller may change."""
         return self.recipients.setdefault(wa_id, Recipient())
 
     def decide(self, name: str) -> Verdict:
-        """
-        Return the verdict for the next review of a template, and count it as used.
-
-        :param name: The template's name.
-        """
+        """Return the verdict for the next review of a template, and count it as used."""
         for verdict in self.verdicts:
             if fnmatchcase(name, verdict.name):
                 if verdict.times == 1:
@@ -276,32 +220,18 @@ class State:
         return Verdict()
 
     def template(self, template_id: str) -> Template:
-        """
-        Return one template as it is now.
-
-        :param template_id: Its id.
-        """
+        """Return one template as it is now."""
         return self.templates[template_id].settle(self.clock.now())
 
     def templates_of(self, waba_id: str | None = None) -> list[Template]:
-        """
-        Return the templates as they are now; all code that lists templates has to use this.
-
-        :param waba_id: Only this account's; None for all.
-        """
+        """Return the templates as they are now, of one account or of all; every list of templates has to use this."""
         now = self.clock.now()
         return [each.settle(now) for each in self.templates.values() if waba_id in (None, each.waba_id)]
 
     def find_templates(
         self, name: str, language: str | None = None, waba_id: str | None = None
     ) -> list[Template]:
-        """
-        Return the templates of a name.
-
-        :param name: Exact name.
-        :param language: Only this language; None for all.
-        :param waba_id: Only this account's; None for all.
-        """
+        """Return the templates of a name, in one language or in all, of one account or of all."""
         return [
             found
             for found in self.templates_of(waba_id)
@@ -309,12 +239,7 @@ class State:
         ]
 
     def log(self, request: Request, sent: bytes) -> None:
-        """
-        Log a request when it arrives; only the latest thousand keep their bodies.
-
-        :param request: The request.
-        :param sent: Its body.
-        """
+        """Log a request when it arrives; only the latest thousand keep their bodies."""
         request.sent = sent[:_DETAIL_BYTES]
         self.requests.append(request)
         self.logged += 1
@@ -328,12 +253,5 @@ class State:
 
     @staticmethod
     def close_log(request: Request, status: int | None, answered: bytes, ms: float) -> None:
-        """
-        Log how a request ended.
-
-        :param request: The request.
-        :param status: HTTP status; None if no answer went out.
-        :param answered: The answer's body.
-        :param ms: Milliseconds it took.
-        """
+        """Log how a request ended; status None means that no answer went out."""
         request.status, request.answered, request.ms = status, answered[:_DETAIL_BYTES], ms

@@ -50,12 +50,7 @@ def _for_the_owner_alone(path: str) -> None:
 
 
 class Store:
-    """
-    The SQLite file.
-
-    :param path: Its path; created if it does not exist.
-    :raises StoreError: It is not such a file, it cannot be opened, or another sandbox has it open.
-    """
+    """The SQLite file, created if need be; raises StoreError if it is unusable or another sandbox has it open."""
 
     def __init__(self, path: str) -> None:
         _for_the_owner_alone(path)
@@ -78,12 +73,7 @@ class Store:
         self._saved = -1
 
     def load(self, state: State) -> None:
-        """
-        Fill a new sandbox with what the file holds, and start to record changes.
-
-        :param state: The sandbox's state.
-        :raises StoreError: The file was written by a sandbox with other accounts or numbers.
-        """
+        """Fill a new sandbox with the file, and start to record changes; raises StoreError if its accounts differ."""
         found: dict[str, dict[str, Any]] = {}
         rows = self._base.execute("SELECT place, kind, key, value FROM things ORDER BY place")
         for self._last["things"], kind, key, text in rows:
@@ -138,12 +128,7 @@ class Store:
             entry.answered = answered or b""
 
     def save(self, state: State) -> None:
-        """
-        Write what has changed.
-
-        :param state: The sandbox's state.
-        :raises StoreError: The file cannot be written; the sandbox stores nothing more from then on.
-        """
+        """Write what has changed; raises StoreError if that fails, after which the sandbox stores nothing more."""
         journal = state.journal
         if journal is None or state.version == self._saved:
             return
@@ -169,12 +154,7 @@ class Store:
             self._save_requests(state, [each for each in journal.requests if each.ms is not None])
 
     def close(self, state: State) -> None:
-        """
-        Write what has changed, and close the file.
-
-        :param state: The sandbox's state.
-        :raises StoreError: The file cannot be written.
-        """
+        """Write what has changed, and close the file; raises StoreError if it cannot be written."""
         try:
             self.save(state)
         finally:

@@ -37,20 +37,12 @@ def _fields(thing: Any, *without: str) -> dict[str, Any]:
 
 
 def accounts(state: State) -> dict[str, list[str]]:
-    """
-    Return the accounts and their numbers, which a file belongs to.
-
-    :param state: The sandbox's state.
-    """
+    """Return the accounts and their numbers, which a file belongs to."""
     return {name: list(numbers) for name, numbers in state.settings.accounts.items()}
 
 
 def things(state: State) -> Iterator[tuple[tuple[str, str], str]]:
-    """
-    Yield everything but messages and requests: kind and key, and the value as JSON.
-
-    :param state: The sandbox's state.
-    """
+    """Yield everything but messages and requests: kind and key, and the value as JSON."""
     for kind in _ALIKE:
         for key, thing in getattr(state, kind).items():
             yield (kind, key), json.dumps(_fields(thing))
@@ -87,13 +79,7 @@ def things(state: State) -> Iterator[tuple[tuple[str, str], str]]:
 
 
 def restore(state: State, found: dict[str, dict[str, Any]], file: Callable[[str], bytes]) -> None:
-    """
-    Restore everything but messages, requests and webhooks.
-
-    :param state: The state of a sandbox with the same accounts.
-    :param found: The things' values by kind and key.
-    :param file: Returns a file's bytes by its id.
-    """
+    """Restore everything but messages, requests and webhooks, in a sandbox with the same accounts."""
     world = found["world"][""]
     state.clock.advance(max(0.0, world["ahead"]))
     state.ids.resume(world["ids"])
@@ -122,12 +108,7 @@ def restore(state: State, found: dict[str, dict[str, Any]], file: Callable[[str]
 
 
 def restore_webhooks(state: State, found: dict[str, dict[str, Any]]) -> None:
-    """
-    Restore subscriptions, after the messages: for those, the sandbox sends only what is still to happen.
-
-    :param state: The state of a sandbox with the same accounts.
-    :param found: The things' values by kind and key.
-    """
+    """Restore subscriptions, after the messages: for those, the sandbox sends only what is still to happen."""
     kept = found["world"][""].get("webhooks", {})  # not in the files of earlier versions
     state.webhooks.app_url = state.webhooks.app_url or kept.get("app_url")
     state.webhooks.overrides = kept.get("overrides", {})
@@ -136,12 +117,7 @@ def restore_webhooks(state: State, found: dict[str, dict[str, Any]]) -> None:
 
 
 def content(item: Message | Reply) -> tuple[str | None, str]:
-    """
-    Return the template of a message, stored once because many messages share it: its hash, and its JSON.
-
-    :param item: The message.
-    :return: None and an empty text for a message without a template.
-    """
+    """Return hash and JSON of a message's template, stored once as messages share it; None and "" without one."""
     if isinstance(item, Reply) or not item.components:
         return None, ""
     text = json.dumps(item.components)
@@ -149,23 +125,14 @@ def content(item: Message | Reply) -> tuple[str | None, str]:
 
 
 def write_item(item: Message | Reply) -> str:
-    """
-    Return a message as JSON, without its template.
-
-    :param item: The message.
-    """
+    """Return a message as JSON, without its template."""
     if isinstance(item, Reply):
         return json.dumps(_fields(item))
     return json.dumps({**_fields(item, "components"), "body": item.body.decode("latin-1")})
 
 
 def read_item(text: str, components: list[dict[str, Any]]) -> Message | Reply:
-    """
-    Return a message from its JSON.
-
-    :param text: From :func:`write_item`.
-    :param components: Its template's components.
-    """
+    """Return a message from the JSON of :func:`write_item` and its template's components."""
     value = json.loads(text)
     if "body" not in value:
         return Reply(**value)
@@ -173,18 +140,10 @@ def read_item(text: str, components: list[dict[str, Any]]) -> Message | Reply:
 
 
 def write_request(entry: Request) -> str:
-    """
-    Return a request as JSON, without its bodies.
-
-    :param entry: The request.
-    """
+    """Return a request as JSON, without its bodies."""
     return json.dumps(_fields(entry, "sent", "answered"))
 
 
 def read_request(text: str) -> Request:
-    """
-    Return a request from its JSON.
-
-    :param text: From :func:`write_request`.
-    """
+    """Return a request from the JSON of :func:`write_request`."""
     return Request(**json.loads(text))

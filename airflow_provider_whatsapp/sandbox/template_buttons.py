@@ -72,12 +72,7 @@ _LINKS_TO_WHATSAPP = ("wa.me", "api.whatsapp.com")
 
 
 def check(buttons: Any) -> list[dict[str, Any]]:
-    """
-    Check a template's buttons and return them with their types in capitals.
-
-    :param buttons: The buttons as sent.
-    :raises GraphError: Meta would refuse them.
-    """
+    """Check a template's buttons and return them with their types in capitals."""
     if not isinstance(buttons, list) or not 1 <= len(buttons) <= MAX_BUTTONS:
         raise GraphError(100, message=f"(#100) buttons must be a list of 1 to {MAX_BUTTONS}")
     stored = []
@@ -135,12 +130,7 @@ def _check_url(button: dict[str, Any], where: str) -> None:
 
 
 def authentication(components: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """
-    Check an authentication template and return what Meta stores: fixed texts, and a button that is reported as a URL.
-
-    :param components: The components as sent, with types in capitals.
-    :raises GraphError: Meta would refuse it.
-    """
+    """Check an authentication template and return what Meta stores: fixed texts, and a button reported as a URL."""
     for part in components:
         if part["type"] not in {"BODY", "FOOTER", "BUTTONS"} or "text" in part:
             raise GraphError(100, message="(#100) Authentication templates have fixed texts and no header")

@@ -89,11 +89,7 @@ _BUTTON_INPUTS = array(_button_input, least=0, most=10)
 
 
 def listing(state: State, name: str, call: Call) -> dict[str, Any]:  # noqa: ARG001
-    """
-    ``GET /message_template_library``, by ``search``, ``topic``, ``usecase``, ``industry`` and ``language``.
-
-    :raises GraphError: The limit or the cursor is wrong.
-    """
+    """``GET /message_template_library``, by ``search``, ``topic``, ``usecase``, ``industry`` and ``language``."""
     query = call.query
     words = query.get("search", "").lower()
     found = [
@@ -113,13 +109,7 @@ def listing(state: State, name: str, call: Call) -> dict[str, Any]:  # noqa: ARG
 
 
 def clone(params: dict[str, Any], category: str) -> list[dict[str, Any]]:
-    """
-    Return the components of a template cloned from the library.
-
-    :param params: The request.
-    :param category: The requested category.
-    :raises GraphError: There is no such entry, the request also has components, or an input is missing or wrong.
-    """
+    """Return the components of a template cloned from the library."""
     entry = LIBRARY.get(str(params["library_template_name"]))
     if entry is None:
         raise GraphError(100, message="(#100) There is no such library_template_name")

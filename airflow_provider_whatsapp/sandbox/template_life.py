@@ -18,17 +18,9 @@ _SAMPLES = {"IMAGE": "image/png", "VIDEO": "video/mp4", "DOCUMENT": "application
 
 
 def move(state: State, template: Template, status: str, reason: str = "NONE") -> None:
-    """
-    Set a status, as Meta's reviewers and quality rules do.
-
-    The first pause ends after three hours, the second after six; a third one disables the template.
-
-    :param state: The sandbox's state.
-    :param template: The template.
-    :param status: One of Meta's; ``PENDING`` stays until the next call.
-    :param reason: ``rejected_reason``, for ``REJECTED``.
-    """
+    """Set a status, as Meta's reviewers and quality rules do."""
     now = state.clock.now()
+    # The first pause ends after three hours, the second after six; a third one disables the template.
     if status == "PAUSED":
         if template.pauses >= len(PAUSES):
             status = "DISABLED"
@@ -37,18 +29,12 @@ def move(state: State, template: Template, status: str, reason: str = "NONE") ->
             template.pauses += 1
     template.status, template.updated_at = status, now
     template.rejected_reason = reason if status == "REJECTED" else "NONE"
-    template.review_at = float("inf")
+    template.review_at = float("inf")  # PENDING stays until the next call
     state.changed()
 
 
 def rate(state: State, template: Template, quality: str) -> None:
-    """
-    Set the quality that users' feedback gives; ``RED`` pauses an approved template.
-
-    :param state: The sandbox's state.
-    :param template: The template.
-    :param quality: ``GREEN``, ``YELLOW``, ``RED`` or ``UNKNOWN``.
-    """
+    """Set the quality that users' feedback gives; ``RED`` pauses an approved template."""
     now = state.clock.now()
     template.quality, template.quality_at = quality, now
     if quality == "RED" and template.status == "APPROVED":
@@ -57,32 +43,16 @@ def rate(state: State, template: Template, quality: str) -> None:
 
 
 def announce(state: State, template: Template, category: str, notice: float = NOTICE) -> None:
-    """
-    Announce another category, which the template gets after a notice.
-
-    :param state: The sandbox's state.
-    :param template: The template.
-    :param category: The category that Meta considers correct.
-    :param notice: Seconds of the sandbox's clock until the change; Meta gives a day.
-    """
+    """Announce another category, which the template gets after a notice, in seconds of the sandbox's clock."""
     template.correct_category, template.category_at = category, state.clock.now() + notice
     state.changed(template.category_at)
 
 
 def put(state: State, waba_id: str, fields: dict[str, Any]) -> Template:
-    """
-    Add a template without a request, as Meta does with its own; it replaces one of the same name and language.
-
-    Samples may be left out: reviewers need them, tests do not.
-
-    :param state: The sandbox's state.
-    :param waba_id: The account.
-    :param fields: ``name``, ``language``, ``category``, ``components``, ``parameter_format``, ``status``, ``source``.
-    :raises GraphError: Meta would refuse the components.
-    """
+    """Add a template without a request, as Meta does with its own; it replaces one of the same name and language."""
     named = fields["parameter_format"] == "NAMED"
     given = fields["components"]
-    if isinstance(given, list):
+    if isinstance(given, list):  # samples may be left out: reviewers need them, tests do not
         given = [_with_sample(state, part, named=named) for part in given]
     components = template_rules.check_components(state, given, category=fields["category"], named=named)
     now = state.clock.now()

@@ -39,26 +39,12 @@ _FIELDS = {
 
 
 def refuse(subcode: int, title: str, text: str) -> GraphError:
-    """
-    Return an error in the form of template management: code 100, with the reason in the subcode and in ``user``.
-
-    :param subcode: Meta's ``error_subcode``.
-    :param title: ``error_user_title``.
-    :param text: ``error_user_msg``.
-    """
+    """Return an error in the form of template management: code 100, with the reason in the subcode and ``user``."""
     return GraphError(100, subcode=subcode, message="Invalid parameter", user=(title, text))
 
 
 def check_components(state: State, components: Any, *, category: str, named: bool) -> list[dict[str, Any]]:
-    """
-    Check a template's components and return them as the sandbox stores them.
-
-    :param state: The sandbox's state.
-    :param components: The components as sent.
-    :param category: The template's category.
-    :param named: Whether its parameters are named.
-    :raises GraphError: Meta would refuse them.
-    """
+    """Check a template's components and return them as the sandbox stores them."""
     found = _objects(components)
     kinds = [part["type"] for part in found]
     if len(set(kinds)) != len(kinds):

@@ -119,14 +119,7 @@ def _component(value: Any, where: str) -> None:
 
 
 def find(state: State, number_id: str, sent: dict[str, Any]) -> Template:
-    """
-    Return the template that a message names, if it may be sent.
-
-    :param state: The sandbox's state.
-    :param number_id: The sender, whose account has the template.
-    :param sent: The message's ``template`` object.
-    :raises GraphError: It is missing or not approved (132001), paused (132015) or disabled (132016).
-    """
+    """Return the template that a message's ``template`` object names, if it may be sent."""
     name, language = sent["name"], sent["language"]["code"]
     for found in state.find_templates(name, language, state.numbers[number_id].waba_id):
         if found.status == "APPROVED":
@@ -139,15 +132,7 @@ def find(state: State, number_id: str, sent: dict[str, Any]) -> Template:
 
 
 def check(template: Template, sent: dict[str, Any], *, modern: bool) -> None:
-    """
-    Check a message against its template.
-
-    :param template: The stored template.
-    :param sent: The message's ``template`` object.
-    :param modern: Whether the API version has code 132018 (v23 and later).
-    :raises GraphError: The number of parameters (132000), their format (132012), their content (132018), the filled
-        text's length (132005) or the message's form is wrong.
-    """
+    """Check a message's ``template`` object against its template; ``modern``: the API has code 132018 (from v23)."""
     parts = sent.get("components", [])
     array(_component, least=0)(parts, "template['components']")
     _check_parts(

@@ -8,11 +8,7 @@ __all__ = ["VARIABLE", "component", "emojis", "fill", "values_of", "variables"]
 
 
 def emojis(text: str) -> int:
-    """
-    Return the number of emojis as people see them: a flag or a family counts as one.
-
-    :param text: Any text.
-    """
+    """Return the number of emojis as people see them: a flag or a family counts as one."""
     if text.isascii():
         return 0
     import regex  # type: ignore[import-untyped,import-not-found,unused-ignore]

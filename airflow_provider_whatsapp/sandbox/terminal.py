@@ -12,12 +12,7 @@ if TYPE_CHECKING:
 
 
 def line(request: Request, url: str) -> str | None:
-    """
-    Return one line about a request; None for an accepted one that sent no message.
-
-    :param request: The request, after its answer.
-    :param url: The sandbox's address.
-    """
+    """Return one line about a request after its answer; None for an accepted one that sent no message."""
     row = row_of(0, request)
     whom = f" to {_masked(request.to)}" if request.to else ""
     what = f"{exact_time(request.at)}  {_plain(row.words)}{whom}"

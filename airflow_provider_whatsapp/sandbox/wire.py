@@ -27,12 +27,7 @@ class MalformedBodyError(ValueError):
 
 @dataclass(slots=True)
 class Call:
-    """
-    One request with its whole body.
-
-    ``waba_id`` is the account that its Maton connection gives access to; ``about`` and ``to`` name its message and the
-    recipient for the log; ``pending`` is work to do before the answer, and returns another answer if it fails.
-    """
+    """One request with its whole body."""
 
     method: str
     path: str
@@ -40,17 +35,14 @@ class Call:
     headers: dict[bytes, bytes]
     body: bytes
     version: tuple[int, int] = (25, 0)
-    waba_id: str = ""
-    about: str = ""
-    to: str = ""
+    waba_id: str = ""  # the account that its Maton connection gives access to
+    about: str = ""  # its message, for the log
+    to: str = ""  # the message's recipient, for the log
+    # Work to do before the answer; it returns another answer if it fails.
     pending: Callable[[Sender], Awaitable[Answer | None]] | None = None
 
     def header(self, name: str) -> str | None:
-        """
-        Return one header, or None.
-
-        :param name: In lower case.
-        """
+        """Return one header, or None; the name is in lower case."""
         value = self.headers.get(name.encode())
         return None if value is None else value.decode("latin-1")
 
@@ -77,22 +69,12 @@ class Part:
 
 
 def as_json(value: Any, status: int = 200, headers: list[tuple[bytes, bytes]] | None = None) -> Answer:
-    """
-    Return a value as an answer.
-
-    :param value: Anything that JSON can hold.
-    :param status: HTTP status.
-    :param headers: Further headers.
-    """
+    """Return a value as an answer in JSON."""
     return Answer(status, dump(value), headers or [])
 
 
 def dump(value: Any) -> bytes:
-    """
-    Return a value as JSON in UTF-8, all in ASCII if it has half a surrogate pair, which UTF-8 cannot encode.
-
-    :param value: Anything that JSON can hold.
-    """
+    """Return a value as JSON in UTF-8, all in ASCII if it has half a surrogate pair, which UTF-8 cannot encode."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
@@ -100,23 +82,13 @@ def dump(value: Any) -> bytes:
 
 
 def read_query(raw: bytes) -> dict[str, str]:
-    """
-    Return the query's parameters; if one is repeated, the last counts, as in Graph.
-
-    :param raw: The query string as it arrived.
-    """
+    """Return the query's parameters; if one is repeated, the last counts, as in Graph."""
     return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else {}
 
 
 def read_params(call: Call) -> dict[str, Any]:
-    """
-    Return the parameters of a call that changes something, as Graph reads them.
-
-    They come from the query and from the body, which may be JSON, a form or a multipart form; if both have one, the
-    body's wins. A parameter that is null is absent.
-
-    :raises MalformedBodyError: The body does not parse, or is not an object.
-    """
+    """Return the parameters of a call that changes something; raises MalformedBodyError if its body is malformed."""
+    # As in Graph, the body's parameters win over the query's, and one that is null is absent.
     return query_params(call) | _read_body(call)
 
 
@@ -160,11 +132,7 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def decoded(value: Any) -> Any:
-    """
-    Return an object or a list, parsed if it is JSON text, since Graph accepts both; any other value stays.
-
-    :param value: A parameter that has to be an object or a list.
-    """
+    """Return an object or a list, parsed if it is JSON text, since Graph accepts both; any other value stays."""
     if isinstance(value, str) and value[:1] in {"{", "["}:
         try:
             return _without_nulls(json.loads(value))
@@ -174,12 +142,7 @@ def decoded(value: Any) -> Any:
 
 
 def decoded_parts(value: Any, names: Collection[str]) -> Any:
-    """
-    Return a parameter in which :func:`decoded` has read each value with one of some names, at any depth.
-
-    :param value: The parameter.
-    :param names: Names of objects and lists.
-    """
+    """Return a parameter in which :func:`decoded` has read each value with one of some names, at any depth."""
     if isinstance(value, dict):
         return {
             name: decoded_parts(decoded(each) if name in names else each, names)
@@ -226,11 +189,7 @@ class _Collector:
 
 
 def read_parts(call: Call) -> list[Part]:
-    """
-    Return the parts of a multipart form.
-
-    :raises MalformedBodyError: There is no boundary, or the body does not follow it.
-    """
+    """Return the parts of a multipart form; raises MalformedBodyError if the body does not follow a boundary."""
     _, options = parse_options_header(call.headers.get(_CONTENT_TYPE, b""))
     boundary = options.get(b"boundary")
     if not boundary:

@@ -28,20 +28,11 @@ class DeferringSensor(TextFields, UsesHook, BaseSensorOperator):
     deferrable: bool
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """
-        Poll once, and return whether the wait is over.
-
-        :param context: Airflow's context.
-        :raises AirflowFailException: Waiting cannot help.
-        """
+        """Poll once, and return whether the wait is over; raises AirflowFailException if waiting cannot help."""
         raise NotImplementedError
 
     def execute(self, context: Context) -> Any:
-        """
-        Wait here, or in the triggerer if deferrable; return the sensor's value.
-
-        :param context: Airflow's context.
-        """
+        """Wait here, or in the triggerer if deferrable; return the sensor's value."""
         if not self.deferrable:
             return super().execute(context)
         try:

@@ -72,12 +72,7 @@ class WhatsAppHealthSensor(DeferringSensor):
         self.deferrable = deferrable
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """
-        Poll once, and return whether messages can be sent.
-
-        :param context: Airflow's context.
-        :raises AirflowFailException: Number or template does not exist, or a setting is wrong.
-        """
+        """Poll once, and return whether messages can be sent."""
         from airflow_provider_whatsapp.triggers.health import look
 
         readiness = self._look(lambda: look(self.hook.client, self.template_name or None, self.language))
@@ -104,14 +99,7 @@ class WhatsAppHealthSensor(DeferringSensor):
         )
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
-        """
-        Return the sensor's value after the trigger's event.
-
-        :param context: Airflow's context.
-        :param event: The trigger's event.
-        :raises AirflowFailException: Number or template does not exist, or polling cannot help.
-        :raises AirflowSensorTimeout: The sensor's ``timeout`` is over.
-        """
+        """Return the sensor's value after the trigger's event."""
         event = self._event(event)
         if event["state"] == "timeout":
             raise AirflowSensorTimeout(event["message"])

@@ -88,13 +88,7 @@ class MessageStatusSensor(DeferringSensor):
         return ids
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """
-        Check each message once, and return whether the wait is over.
-
-        :param context: Airflow's context.
-        :raises AirflowFailException: A message has failed, the history is closed to this connection, or an argument
-            is wrong.
-        """
+        """Check each message once, and return whether the wait is over."""
         from airflow_provider_whatsapp.hooks.receipts_first import receipts_first
         from airflow_provider_whatsapp.triggers.messages import look
 
@@ -124,14 +118,7 @@ class MessageStatusSensor(DeferringSensor):
         )
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
-        """
-        Return the sensor's value after the trigger's event.
-
-        :param context: Airflow's context.
-        :param event: The trigger's event.
-        :raises AirflowFailException: A message failed, or polling cannot help.
-        :raises AirflowSensorTimeout: The sensor's ``timeout`` is over.
-        """
+        """Return the sensor's value after the trigger's event."""
         event = self._event(event)
         self.log.info(event["message"])
         if event["state"] == "reached":

@@ -80,11 +80,7 @@ class TemplateApprovalSensor(DeferringSensor):
         self.deferrable = deferrable
 
     def wanted(self) -> list[list[str | None]]:
-        """
-        Return the names, languages and expected categories to wait for, as a list of lists of three.
-
-        :raises AirflowFailException: Neither a name nor a list was given, or an item of the list is malformed.
-        """
+        """Return the names, languages and expected categories to wait for, as a list of lists of three."""
         items: Sequence[Any] = self.templates or [{"name": self.template_name, "language": self.language}]
         wanted: list[list[str | None]] = []
         for item in items:
@@ -96,12 +92,7 @@ class TemplateApprovalSensor(DeferringSensor):
         return wanted
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """
-        Poll once, and return whether Meta has approved the templates.
-
-        :param context: Airflow's context.
-        :raises AirflowFailException: A template is refused, missing or in another category, or an argument is wrong.
-        """
+        """Poll once, and return whether Meta has approved the templates."""
         from airflow_provider_whatsapp.triggers.templates import poll
 
         verdict = self._look(lambda: poll(self.hook, self.wanted()))
@@ -138,14 +129,7 @@ class TemplateApprovalSensor(DeferringSensor):
         )
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
-        """
-        Return the approved templates after the trigger's event.
-
-        :param context: Airflow's context.
-        :param event: The trigger's event.
-        :raises AirflowFailException: A template was refused, or polling cannot help.
-        :raises AirflowSensorTimeout: The sensor's ``timeout`` is over.
-        """
+        """Return the approved templates after the trigger's event."""
         event = self._event(event)
         if event["state"] == "timeout":
             raise AirflowSensorTimeout(event["message"])

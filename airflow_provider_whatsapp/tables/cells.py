@@ -31,26 +31,15 @@ _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u202d\u202e\ufeff\ud800-\udfff]"
 
 @dataclass(slots=True)
 class Column:
-    """
-    A column to draw.
-
-    :param title: Its name.
-    :param cells: Its texts.
-    :param numeric: Whether it contains numbers, which are aligned by their last digit and never cut.
-    """
+    """A column to draw."""
 
     title: str
     cells: list[str]
-    numeric: bool
+    numeric: bool  # numbers are aligned by their last digit and never cut
 
 
 def columns(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Column]:
-    """
-    Return the columns of a table.
-
-    :param titles: Names of the columns.
-    :param rows: The rows.
-    """
+    """Return the columns of a table."""
     return [_column(title, [row[index] for row in rows]) for index, title in enumerate(titles)]
 
 
@@ -120,11 +109,7 @@ def _text(value: Any) -> str:
 
 
 def one_line(text: str) -> str:
-    """
-    Return a text on one line, without invisible characters.
-
-    :param text: Any text.
-    """
+    """Return a text on one line, without invisible characters."""
     return _SPACES.sub(
         " ", _UNSEEN.sub(lambda found: " " if found[0].isspace() else "", text[:LONGEST])
     ).strip()

@@ -46,16 +46,8 @@ _PLAIN_NUMBER = re.compile(r"[+-]?(?:[0-9][0-9.,]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+
 
 
 def write_csv(path: Path, rows: Rows, *, max_rows: int | None = None, formulas: bool = False) -> Written:
-    """
-    Write a CSV file row by row: RFC 4180, UTF-8 with a byte order mark, a header.
-
-    :param path: The file.
-    :param rows: The rows.
-    :param max_rows: The most rows to write; None: all.
-    :param formulas: Leave texts that begin like a formula as they are; False: put an apostrophe in front.
-    :raises PayloadError: The file becomes larger than WhatsApp accepts; writing has stopped there.
-    """
-    limit = KINDS["document"][0]
+    """Write a CSV file row by row: RFC 4180, UTF-8 with a byte order mark, a header."""
+    limit = KINDS["document"][0]  # bytes that WhatsApp accepts
     count = 0
     with path.open("w", encoding=CSV_ENCODING, errors="replace", newline="") as file:
         writer = csv.writer(file)
@@ -75,14 +67,9 @@ def write_csv(path: Path, rows: Rows, *, max_rows: int | None = None, formulas: 
 
 
 def harmless(value: Any) -> str:
-    """
-    Return a value as a text that no spreadsheet runs: ``=HYPERLINK(...)`` and the like get an apostrophe in front.
-
-    Numbers keep their form, also texts such as ``-5`` and ``+15550001111``.
-
-    :param value: The database driver's value.
-    """
+    """Return a value as a text that no spreadsheet runs: ``=HYPERLINK(...)`` and the like get an apostrophe."""
     text = plain(value)
+    # Numbers keep their form, also texts such as -5 and +15550001111.
     if isinstance(value, int | float | Decimal | timedelta) or _PLAIN_NUMBER.fullmatch(text):
         return text
     start = "'" if _FORMULA.match(text) else ""
@@ -90,18 +77,7 @@ def harmless(value: Any) -> str:
 
 
 def write_xlsx(path: Path, rows: Rows, *, max_rows: int | None = None, title: str | None = None) -> Written:
-    """
-    Write an XLSX file row by row: one sheet, with a bold and fixed header, and columns as wide as needed.
-
-    Texts stay texts, also those that begin with ``=``.
-
-    :param path: The file.
-    :param rows: The rows.
-    :param max_rows: The most rows to write; None: all.
-    :param title: Name of the sheet; None: ``Report``.
-    :raises PayloadError: There are more rows than a sheet can have.
-    :raises ConfigurationError: openpyxl is not installed.
-    """
+    """Write an XLSX file row by row: one sheet, with a bold and fixed header, and columns as wide as needed."""
     try:
         from openpyxl import Workbook
         from openpyxl.styles import Font
@@ -158,12 +134,7 @@ def _cells(sheet: Any, values: Any, font: Any = None) -> list[Any]:
 
 
 def missing(library: str, extra: str) -> ConfigurationError:
-    """
-    Return the error for a library that is not installed.
-
-    :param library: Name of the library.
-    :param extra: The extra of this package that installs it.
-    """
+    """Return the error for a library that is not installed."""
     return ConfigurationError(
         f"{library} is not installed",
         advice=f"Where the task runs: pip install {library}, which airflow-provider-whatsapp[{extra}] brings.",

@@ -42,29 +42,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Fonts:
-    """
-    A font in two sizes.
+    """A font in two sizes."""
 
-    :param normal: The font of the table.
-    :param large: The font of the title.
-    :param size: Size of the normal font, in pixels.
-    :param instead: Replacements for characters that the font lacks.
-    """
-
-    normal: Any
-    large: Any
-    size: int = SIZE
-    instead: dict[int, str] = field(default_factory=dict)
+    normal: Any  # of the table
+    large: Any  # of the title
+    size: int = SIZE  # of the normal font, in pixels
+    instead: dict[int, str] = field(default_factory=dict)  # replacements for characters that the font lacks
 
     @classmethod
     def for_text(cls, text: str, path: str | None = None) -> Fonts:
-        """
-        Return the font that has the most characters of a text; a warning says how many it lacks.
-
-        :param text: All text of the picture.
-        :param path: A font file to use in any case; None: Pillow's own, then the system's fonts.
-        :raises ConfigurationError: There is no font at ``path``.
-        """
+        """Return the font that has the most characters of a text; a warning says how many it lacks."""
         needed = sorted(set(text) - {" "})
         best: Any = None
         lacking = needed
@@ -86,31 +73,15 @@ class Fonts:
         return cls(best, best.font_variant(size=int(SIZE * LARGE)), instead=instead)
 
     def drawable(self, text: str) -> str:
-        """
-        Return a text with plain letters for characters that the font lacks, if there are any: an e for an accented e.
-
-        :param text: The text.
-        """
+        """Return a text with plain letters for characters that the font lacks, such as an e for an accented e."""
         return text.translate(self.instead)
 
     def width(self, text: str, *, large: bool = False) -> int:
-        """
-        Return the width of a text in pixels.
-
-        :param text: The text.
-        :param large: Use the title's size.
-        """
+        """Return the width of a text in pixels."""
         return int((self.large if large else self.normal).getlength(text) + 0.99)
 
     def wrap(self, text: str, width: int, lines: int, *, large: bool = False) -> list[str]:
-        """
-        Break a text into lines that fit; the rest is cut with an ellipsis.
-
-        :param text: The text.
-        :param width: Width of a line, in pixels.
-        :param lines: The most lines.
-        :param large: Use the title's size.
-        """
+        """Break a text into at most ``lines`` lines of a width in pixels; the rest is cut with an ellipsis."""
         made: list[str] = []
         rest = text
         measure = partial(self.width, large=large)

@@ -46,30 +46,15 @@ def write_pdf(
     rows: Rows,
     *,
     title: str | None = None,
-    max_rows: int | None = None,
-    figures: Sequence[Figure] = (),
-    formats: Formats | None = None,
-    picture: Path | None = None,
-    left_out: int = 0,
-    rest_at: str | None = None,
-    font: str | None = None,
+    max_rows: int | None = None,  # up to MOST_ROWS; None: DEFAULT_ROWS; 0: no table
+    figures: Sequence[Figure] = (),  # below the title, with their earlier values
+    formats: Formats | None = None,  # None: as in American English
+    picture: Path | None = None,  # a PNG file above the table
+    left_out: int = 0,  # how many rows the argument rows lacks already
+    rest_at: str | None = None,  # where all rows are: an address or a path
+    font: str | None = None,  # a TrueType file; None: one that has the characters
 ) -> Written:
-    """
-    Write rows as a PDF file with A4 pages, embedded fonts and selectable texts.
-
-    :param path: The file.
-    :param rows: The rows.
-    :param title: Text at the top of the first page; None: none.
-    :param max_rows: The most rows of the table, up to :data:`MOST_ROWS`; None: :data:`DEFAULT_ROWS`. 0: no table.
-    :param figures: Figures below the title, with their earlier values.
-    :param formats: How figures are written; None: as in American English.
-    :param picture: A PNG file above the table: a chart or figures.
-    :param left_out: Number of rows that ``rows`` lacks already.
-    :param rest_at: Where all rows are, which the PDF says if it leaves some out: an address or a path.
-    :param font: A TrueType file; None: one that has the characters.
-    :raises PayloadError: ``max_rows`` is more than can be read.
-    :raises ConfigurationError: fpdf2, or matplotlib with its fonts, is not installed.
-    """
+    """Write rows as a PDF file with A4 pages, embedded fonts and selectable texts."""
     limit = checked_limit(max_rows)
     taken = list(rows.take(limit))
     left_out += rows.count_rest()
@@ -92,12 +77,7 @@ def write_pdf(
 
 
 def checked_limit(max_rows: int | None) -> int:
-    """
-    Return the limit for the rows of a PDF's table.
-
-    :param max_rows: As for :func:`write_pdf`.
-    :raises PayloadError: It is more than people can read.
-    """
+    """Return the limit for the rows of a PDF's table; raises PayloadError if it is more than people can read."""
     if max_rows is not None and max_rows > MOST_ROWS:
         raise PayloadError(
             f"a PDF of {max_rows:,} rows is too long to read",

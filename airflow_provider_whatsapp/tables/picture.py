@@ -48,17 +48,7 @@ class _Drawn:
 def write_png(
     path: Path, rows: Rows, *, max_rows: int | None = None, title: str | None = None, font: str | None = None
 ) -> Written:
-    """
-    Draw a table: a title, a header, striped rows, numbers to the right, and the number of rows and columns left out.
-
-    :param path: The file.
-    :param rows: The rows.
-    :param max_rows: The most rows, up to :data:`MOST_ROWS`; None: :data:`DEFAULT_ROWS`.
-    :param title: Text above the table; None: none.
-    :param font: A TrueType or OpenType file; None: Pillow's own, or one of the system's if it lacks characters.
-    :raises PayloadError: ``max_rows`` is more than people can read.
-    :raises ConfigurationError: Pillow or the font is not installed.
-    """
+    """Draw a table: title, header, striped rows, numbers to the right, and how many rows and columns are left out."""
     if max_rows is not None and max_rows > MOST_ROWS:
         raise PayloadError(
             f"a picture of {max_rows:,} rows cannot be read on a phone",

@@ -22,24 +22,14 @@ COUNTED = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """
-    The result of writing a file.
+    """The result of writing a file."""
 
-    :param rows: Number of rows in the file, without the header.
-    :param left_out: Number of rows beyond the limit, counted up to :data:`COUNTED`.
-    """
-
-    rows: int
-    left_out: int = 0
+    rows: int  # without the header
+    left_out: int = 0  # beyond the limit, counted up to COUNTED
 
 
 class Rows:
-    """
-    A result that is read once, from its first row to its last.
-
-    :param columns: Names of the columns.
-    :param rows: The rows, each with a value per column.
-    """
+    """A result that is read once, from its first row to its last."""
 
     def __init__(self, columns: Iterable[Any], rows: Iterable[Any]) -> None:
         self.columns = [str(column) for column in columns]
@@ -47,11 +37,7 @@ class Rows:
 
     @classmethod
     def of_cursor(cls, cursor: Any) -> Rows:
-        """
-        Return the result of a DB-API cursor.
-
-        :param cursor: The cursor, after its query was executed.
-        """
+        """Return the result of a DB-API cursor whose query was executed."""
 
         def rows() -> Iterator[Any]:
             while fetched := cursor.fetchmany(PIECE):
@@ -66,11 +52,7 @@ class Rows:
         return bool(first)
 
     def take(self, limit: int | None) -> Iterator[Sequence[Any]]:
-        """
-        Return the next rows.
-
-        :param limit: The most rows; None: all.
-        """
+        """Return the next rows, at most ``limit``; None: all."""
         for row in islice(self._rows, limit):
             yield self._values(row) if isinstance(row, Mapping) else row
 
@@ -90,20 +72,12 @@ class Rows:
 
 
 def counted(number: int) -> str:
-    """
-    Return a number of rows left out, as text.
-
-    :param number: The number from :meth:`Rows.count_rest`.
-    """
+    """Return a number of rows left out, as text."""
     return f"{number:,}" + (" or more" if number >= COUNTED else "")
 
 
 def plain(value: Any) -> str:
-    """
-    Return a value as text; an empty text for NULL.
-
-    :param value: The database driver's value.
-    """
+    """Return a value as text; an empty text for NULL."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -18,16 +18,8 @@ PARQUET = (".parquet", ".pq")
 
 
 def rows_of(source: Any, *, field: str = "rows") -> tuple[Rows, bool]:
-    """
-    Return the rows of a source, and whether all their values are texts, as in a CSV file.
-
-    :param source: A list of dicts, a data frame of pandas or polars, or the path of a CSV, JSON lines or Parquet file:
-        a ``pathlib.Path`` or an ``ObjectStoragePath``.
-    :param field: Argument that gave the source, for errors.
-    :raises PayloadError: The source is none of these, or a row is not a dict; the error names the row.
-    :raises ConfigurationError: pyarrow, which reads Parquet, is not installed.
-    """
-    if hasattr(source, "open") and hasattr(source, "name"):
+    """Return the rows of a source, and whether all their values are texts, as in a CSV file."""
+    if hasattr(source, "open") and hasattr(source, "name"):  # a pathlib.Path or an ObjectStoragePath
         if str(source.name).lower().endswith(PARQUET):
             return _of_parquet(source, field), False
         return _of_text(source, field)

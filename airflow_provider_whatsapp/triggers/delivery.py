@@ -84,11 +84,7 @@ class _Waiting(Subscriber):
         return len(self._settled)
 
     def judge(self, found: int) -> str | None:
-        """
-        Return the news for this trigger: settled, back after a failure, or None.
-
-        :param found: How many messages are settled.
-        """
+        """Return the news, by how many messages are settled: settled, back after a failure, or None."""
         self.last = f"{found} of {self.target} are known"
         was_away, self.away = self.away, False
         if found >= self.target:
@@ -102,12 +98,7 @@ class _EndlessPoll(Poll):
     subscribers: set[Subscriber]
 
     def failed(self, error: Exception, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
-        """
-        Return the news of a failure, for the triggers that do not know of it yet.
-
-        :param error: The poll's error.
-        :param subscribers: The waiting triggers.
-        """
+        """Return the news of a failure, for the triggers that do not know of it yet."""
         news: list[tuple[Subscriber, Any]] = []
         for subscriber in subscribers:
             if isinstance(subscriber, _Waiting) and not subscriber.away:
@@ -284,12 +275,7 @@ class DeliveryTrigger(StoresArguments):
             self.log.info("WhatsApp: the state of the messages can be read again.")
 
     def wait_here(self, client: Any, *, once: bool = False) -> bool:
-        """
-        Wait in this thread, with the same polls; return whether the messages are settled.
-
-        :param client: URL of the event store, or the client whose message history the trigger asks.
-        :param once: Poll once, and do not wait.
-        """
+        """Wait in this thread, with the same polls, or poll once; return whether the messages are settled."""
         waiting = self._waiting()
         kind: type[Poll] = HistoryPoll if self.events_conn_id is None else StorePoll
         poll = kind(client, self.poke_interval)

@@ -40,24 +40,13 @@ class Readiness:
 
 
 def judge(health: Health) -> Readiness:
-    """
-    Judge whether messages can be sent; health that this connection may not read does not prevent it.
-
-    :param health: Health of number, account, business, app and template.
-    """
+    """Judge whether messages can be sent; health that this connection may not read does not prevent it."""
     said = f"{_SAID.get(health.state, 'Messages can be sent')}: {health.describe()}"
     return Readiness(health.state != "BLOCKED", said, health.to_dict())
 
 
 def look(client: WhatsAppClient, name: str | None, language: str) -> Readiness:
-    """
-    Poll once, and return the judgement; one request, two with a template.
-
-    :param client: The client.
-    :param name: Name of the template; None: no template is read.
-    :param language: Its language.
-    :raises WhatsAppError: The gateway did not answer, or the number or template does not exist.
-    """
+    """Poll once, and return the judgement: one request, two with a template."""
     from airflow_provider_whatsapp.client.resources.health import (
         fetch_number_health,
         fetch_template_health,

@@ -225,23 +225,14 @@ class InboundMessageTrigger(StoresArguments, BaseEventTrigger):
 
 
 class _Cursor:
-    """
-    A position in the store that is written only once Airflow has stored the events before it.
-
-    :param position: The first position.
-    """
+    """A position in the store that is written only once Airflow has stored the events before it."""
 
     def __init__(self, position: int) -> None:
         self.position = position
         self._steps: deque[tuple[float, int]] = deque()
 
     def move(self, position: int, *, confirm: bool) -> None:
-        """
-        Move to a later position.
-
-        :param position: The new position.
-        :param confirm: There were events before it, which Airflow has to store first.
-        """
+        """Move to a later position; with ``confirm``, Airflow first has to store the events before it."""
         if position != self.position:
             self.position = position
             self._steps.append((time.monotonic() + (CONFIRM_SECONDS if confirm else 0.0), position))
@@ -255,11 +246,7 @@ class _Cursor:
 
 
 class _SharedStore:
-    """
-    One store for all triggers of a process that read the same database.
-
-    :param url: The database's URL.
-    """
+    """One store for all triggers of a process that read the same database."""
 
     _open: dict[str, _SharedStore] = {}  # noqa: RUF012  (what all share)
     _lock = threading.Lock()
@@ -273,11 +260,7 @@ class _SharedStore:
 
     @classmethod
     def open(cls, url: str) -> _SharedStore:
-        """
-        Return the store; open it if no trigger uses it yet.
-
-        :param url: The database's URL.
-        """
+        """Return the store; open it if no trigger uses it yet."""
         with cls._lock:
             found = cls._open.get(url) or cls(url)
             cls._open[url] = found

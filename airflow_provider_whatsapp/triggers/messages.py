@@ -48,12 +48,7 @@ class Progress:
 
 
 def judge(found: Mapping[str, Mapping[str, Any]], wanted: str) -> Progress:
-    """
-    Judge whether all messages have reached a status.
-
-    :param found: Status, time and error by wamid; a message that the history does not know yet counts as accepted.
-    :param wanted: ``sent``, ``delivered`` or ``read``.
-    """
+    """Judge whether all messages, by wamid, have reached a status; one that is not known yet counts as accepted."""
     from airflow_provider_whatsapp.client.masking import mask_id
 
     failed, behind = [], []
@@ -72,14 +67,7 @@ def judge(found: Mapping[str, Mapping[str, Any]], wanted: str) -> Progress:
 
 
 def look(status_of: Callable[[str], Mapping[str, Any]], message_ids: Sequence[str], wanted: str) -> Progress:
-    """
-    Ask for each message once, and return the judgement.
-
-    :param status_of: Asks the message history about one message.
-    :param message_ids: wamids.
-    :param wanted: ``sent``, ``delivered`` or ``read``.
-    :raises WhatsAppError: The history did not answer, or is closed to this connection.
-    """
+    """Ask for each message once, and return the judgement."""
     from airflow_provider_whatsapp.client.errors import (
         InvalidRequestError,
         NotFoundError,

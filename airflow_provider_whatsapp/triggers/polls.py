@@ -36,17 +36,11 @@ WAKE_AT_ONCE = 20
 
 @dataclass(frozen=True)
 class Account:
-    """
-    The account that a trigger polls.
-
-    :param conn_id: The Airflow connection.
-    :param waba_id: WhatsApp Business Account; None: the connection's.
-    :param phone_number_id: Sender; None: the connection's.
-    """
+    """The account that a trigger polls."""
 
     conn_id: str
-    waba_id: str | None = None
-    phone_number_id: str | None = None
+    waba_id: str | None = None  # None: the connection's
+    phone_number_id: str | None = None  # None: the connection's
 
     async def look_up(self) -> WhatsAppClient:
         """Return the connection's client, without retries: the next poll repeats a failed request."""
@@ -54,11 +48,7 @@ class Account:
         return await in_thread(_without_retries, await hook.aclient())
 
     def identity(self, client: WhatsAppClient) -> Hashable:
-        """
-        Return a key that is equal for the same account: two connections to it share one poll.
-
-        :param client: The client from :meth:`look_up`.
-        """
+        """Return a key that is equal for the same account: two connections to it share one poll."""
         return _identity(client)
 
 
@@ -85,11 +75,7 @@ class Subscriber(abc.ABC):
 
     @abc.abstractmethod
     def judge(self, found: Any) -> Any:
-        """
-        Return the news in a poll's result, or None; runs in a thread.
-
-        :param found: The poll's result.
-        """
+        """Return the news in a poll's result, or None; runs in a thread."""
 
 
 class Poll(abc.ABC):
@@ -113,19 +99,10 @@ class Poll(abc.ABC):
 
     @abc.abstractmethod
     def ask(self, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
-        """
-        Ask once, and return each news with its trigger; runs in a thread.
-
-        :param subscribers: The waiting triggers.
-        :raises WhatsAppError: The poll failed.
-        """
+        """Ask once, and return each news with its trigger; runs in a thread; raises WhatsAppError if it fails."""
 
     async def run(self, wait: float) -> None:
-        """
-        Poll while triggers wait.
-
-        :param wait: Seconds until the first poll.
-        """
+        """Poll while triggers wait, the first time after ``wait`` seconds."""
         failures = 0
         await asyncio.sleep(wait)
         while self.subscribers:
@@ -145,12 +122,7 @@ class Poll(abc.ABC):
             await asyncio.sleep(max(0.0, self.began + pause - time.monotonic()))
 
     def failed(self, error: Exception, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
-        """
-        Return the news of a failed poll; none if the failure may pass.
-
-        :param error: The poll's error.
-        :param subscribers: The waiting triggers.
-        """
+        """Return the news of a failed poll; none if the failure may pass."""
         from airflow_provider_whatsapp.client.errors import WhatsAppError
 
         passing = isinstance(error, WhatsAppError) and not error.permanent
@@ -165,11 +137,7 @@ class Poll(abc.ABC):
 
 
 def said(error: Exception) -> str:
-    """
-    Return the text of this package's errors, and only the type of others: they may contain a URL with a password.
-
-    :param error: The error.
-    """
+    """Return the text of this package's errors, and of others only the type: they may have a URL with a password."""
     from airflow_provider_whatsapp.client.errors import WhatsAppError
 
     return str(error) if isinstance(error, WhatsAppError) else type(error).__name__
@@ -264,15 +232,9 @@ _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Hub] = weakref.Weak
 async def subscription(
     kind: type[Poll], account: Source, interval: float, subscriber: Subscriber
 ) -> AsyncIterator[None]:
-    """
-    Subscribe to an account's poll inside the block; news come to ``subscriber.news``.
-
-    :param kind: The kind of poll.
-    :param account: The account to poll.
-    :param interval: Seconds between two polls; triggers with the same interval share a poll.
-    :param subscriber: The waiting trigger.
-    :raises ConfigurationError: The connection lacks a field.
-    """
+    """Subscribe to an account's poll inside the block; news come to ``subscriber.news``."""
+    # Triggers with the same interval, in seconds, share a poll. The look-up of the client raises ConfigurationError
+    # if the connection lacks a field.
     hub = _hubs.setdefault(asyncio.get_running_loop(), _Hub())
     poll = hub.poll(kind, account, await hub.client(account), interval)
     poll.subscribers.add(subscriber)
@@ -285,17 +247,7 @@ async def subscription(
 async def first_news(
     kind: type[Poll], account: Source, subscriber: Subscriber, *, interval: float, end_time: float, late: str
 ) -> tuple[str, Any]:
-    """
-    Wait for a trigger's first news.
-
-    :param kind: The kind of poll.
-    :param account: The account to poll.
-    :param subscriber: The waiting trigger.
-    :param interval: Seconds between two polls.
-    :param end_time: Unix time in seconds at which to give up.
-    :param late: The sentence before the last poll's finding, if the time is over.
-    :return: An empty text and the news; ``timeout`` and a sentence; or ``error`` and the reason.
-    """
+    """Wait for a trigger's first news; return ("", news), ("timeout", sentence) or ("error", reason)."""
     try:
         async with (
             asyncio.timeout(max(0.0, end_time - time.time())),

@@ -221,12 +221,7 @@ class TemplateStatusTrigger(StoresArguments, BaseEventTrigger):
 
 
 def poll(hook: Any, wanted: list[list[str | None]]) -> Verdict:
-    """
-    Poll the account once, and return the judgement.
-
-    :param hook: A ``MatonWhatsAppHook``.
-    :param wanted: Names, languages and expected categories, as lists of up to three.
-    """
+    """Poll the account once, and return the judgement."""
     from airflow_provider_whatsapp.message_templates.approval import FIELDS, judge
 
     three = pairs(wanted)
@@ -235,11 +230,7 @@ def poll(hook: Any, wanted: list[list[str | None]]) -> Verdict:
 
 
 def pairs(wanted: list[list[str | None]]) -> list[Wanted]:
-    """
-    Return the wanted templates as triples; triggers of an earlier version stored lists of two.
-
-    :param wanted: Names, languages and expected categories, as lists of up to three.
-    """
+    """Return the wanted templates as triples; triggers of an earlier version stored lists of two."""
     return [(str(each[0]), each[1], each[2] if len(each) > 2 else None) for each in wanted]
 
 

@@ -107,8 +107,9 @@ def test_no_import_holds_up_a_triggerer_s_loop(sandbox, whatsapp_events):
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"ends"')]
 
     triggers, alert = found
-    assert triggers["ends"] == ["approved", "ready", "reached", "settled", "settled"]
-    assert alert["ends"] == ["sent"]
+    ends = ["approved", "ready", "reached", "settled", "settled"]
+    assert triggers["ends"] == ends, (triggers, done.stderr[-3000:])
+    assert alert["ends"] == ["sent"], alert
     ours = ("airflow_provider_whatsapp.client.", "airflow_provider_whatsapp.events.")
     others = {"requests", "urllib3", "sqlalchemy", "attr", "phonenumbers"}
     names = triggers["imports"] + alert["imports"]

@@ -107,13 +107,8 @@ class Message(Part):
     ),
 )
 def model(kind: str = "", *, doc: str = "", kw_only: bool = False) -> Callable[[type[_Model]], type[_Model]]:
-    """
-    Make a class of declared fields a frozen dataclass.
-
-    :param kind: Type of a message, with which the paths of its fields begin; empty: the class has no type of its own.
-    :param doc: Title of Meta's document; empty: the base class's.
-    :param kw_only: Fields can only be given by name.
-    """
+    """Make a class of declared fields a frozen dataclass."""
+    # kind: type of a message, with which its fields' paths begin; doc: title of Meta's document, else the base's.
 
     def made(cls: type[_Model]) -> type[_Model]:
         found = dataclass(frozen=True, slots=True, kw_only=kw_only)(cls)

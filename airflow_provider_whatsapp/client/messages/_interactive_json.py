@@ -16,12 +16,7 @@ _ACTION = "interactive.action"
 
 
 def flatten(content: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """
-    Return our type and its flat fields; None: the ``interactive.type`` has no model here.
-
-    :param content: The ``interactive`` object.
-    :raises PayloadError: A part of it has the wrong shape.
-    """
+    """Return our type and the flat fields of an ``interactive`` object; None: its ``type`` has no model here."""
     kind = content.get("type")
     if not isinstance(kind, str) or (kind not in _READERS and kind != "carousel"):
         return None

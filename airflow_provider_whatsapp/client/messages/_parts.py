@@ -59,14 +59,7 @@ def parts(
 
 
 def typed(value: Mapping[Any, Any], path: str, doc: str, known: Mapping[str, type[Part]]) -> Part:
-    """
-    Return the part that a mapping with a ``type`` describes: by its own fields, or in Graph's nested form.
-
-    :param value: ``{"type": "image", "link": ...}`` or ``{"type": "image", "image": {"link": ...}}``.
-    :param path: Path of the mapping.
-    :param doc: Title of Meta's document.
-    :param known: The models by their type.
-    """
+    """Return the part that a mapping with a ``type`` describes: by its own fields, or in Graph's nested form."""
     name = lower(value.get("type"))
     if not isinstance(name, str) or name not in known:
         shown = _checks.shown(value.get("type"))
@@ -74,6 +67,7 @@ def typed(value: Mapping[Any, Any], path: str, doc: str, known: Mapping[str, typ
             f"has an unknown type {shown}", field=path, doc=doc, advice=f"Types: {', '.join(known)}."
         )
     given = {key: item for key, item in without_null(value).items() if key != "type"}
+    # Graph nests {"type": "image", "link": ...} as {"type": "image", "image": {"link": ...}}.
     nested = given.get(name)
     fields = nested if len(given) == 1 and isinstance(nested, Mapping) else given
     return part(fields, path, model=known[name])

@@ -175,13 +175,7 @@ def body_parameter(value: object, path: str, *, limit: int) -> TextParameter:
 
 
 def header_parameter(value: object, path: str) -> HeaderParameter:
-    """
-    Return the parameter for a header.
-
-    :param value: A text or number (up to 60 characters), an ``Image``, ``Video`` or ``Document`` without
-        caption, a ``Location``, a ``Product``, or a dict of one (``{"type": "image", "link": ...}``).
-    :param path: Path of the header.
-    """
+    """Return the parameter for a header, from a value of up to 60 characters, a typed parameter, or a dict of one."""
     if isinstance(value, Mapping):
         value = RawParameter(value) if _is_raw(value) else typed(value, path, DOC, _HEADER)
     if isinstance(value, (Image, Video, Document)):

@@ -254,13 +254,9 @@ _KINDS: dict[str, type[TemplateButton]] = {
 def template_buttons(
     value: object, path: str, _doc: str = DOC, *, high: int = 10
 ) -> tuple[TemplateButton, ...]:
-    """
-    Return the buttons of a template.
-
-    An item may be a button, a dict of one (``{"type": "url", "index": 0, "text": "77"}``; without ``index`` the item's
-    position applies), Graph's own component (``{"type": "button", "sub_type": ...}``), a text (the suffix of the URL
-    button at this position), or None (no value for this position).
-    """
+    """Return the buttons of a template."""
+    # An item is a button, a dict of one (without ``index`` its position applies), Graph's own component, a text (the
+    # suffix of the URL button at this position), or None (no value for this position).
     found = enumerate(_checks.items(value, path, DOC, high=high))
     made = [_button(item, place, f"{path}[{place}]") for place, item in found if item is not None]
     _checks.unique([str(button.index) for button in made], path, DOC, what="index")

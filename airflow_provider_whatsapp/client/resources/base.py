@@ -66,11 +66,7 @@ class Resource:
         )
 
     def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """
-        Yield the items of a list; a page is requested when you reach it.
-
-        The answer's own ``paging.next`` points to another host with a token in it, so only its cursor is used.
-        """
+        """Yield the items of a list; a page is requested when you reach it."""
         after: str | None = None
         seen: set[str | None] = set()
         count = _Size().count
@@ -85,6 +81,7 @@ class Resource:
             if "data" not in page:  # an answer without a list is not an empty list
                 raise ServerError("the gateway's answer contains no list", advice="Try again later.")
             yield from objects(page["data"])
+            # The answer's own paging.next points to another host with a token in it, so only its cursor is used.
             paging = page.get("paging")
             cursors = paging.get("cursors") if isinstance(paging, dict) and paging.get("next") else None
             after = cursors.get("after") if isinstance(cursors, dict) else None
@@ -99,24 +96,14 @@ class _Size:
         self._total = 0
 
     def count(self, size: int) -> None:
-        """
-        Add the size of one answer.
-
-        :param size: Bytes of its body.
-        :raises LargeAnswerError: All answers together are too large.
-        """
+        """Add the size of one answer, in bytes; raises LargeAnswerError if all answers together are too large."""
         self._total += size
         if self._total > MAX_LIST:
             raise LargeAnswerError(f"all pages of the list together are larger than {MAX_LIST // 2**20} MiB")
 
 
 def objects(items: Any) -> list[dict[str, Any]]:
-    """
-    Return the objects of a list in an answer; an empty list if there is none.
-
-    :param items: The value in the list's place.
-    :raises ServerError: The value is something else.
-    """
+    """Return the objects of a list in an answer; an empty list if there is none."""
     if items is None or items == {}:
         return []
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
@@ -127,13 +114,7 @@ def objects(items: Any) -> list[dict[str, Any]]:
 
 
 def graph_id(value: str | int, field: str) -> str:
-    """
-    Return an ID after checking that it can be put into a path.
-
-    :param value: The ID.
-    :param field: Name of the field, for the error.
-    :raises PayloadError: It is not a numeric Graph id.
-    """
+    """Return an ID after checking that it can be put into a path."""
     text = str(value) if not isinstance(value, bool) else ""
     if _GRAPH_ID.fullmatch(text):
         return text

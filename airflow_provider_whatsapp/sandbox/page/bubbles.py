@@ -19,12 +19,7 @@ OPENS = ("application/pdf", "image/jpeg", "image/png", "image/webp", "text/plain
 
 
 def bubble(state: State, item: Message | Reply) -> Bubble:
-    """
-    Return the bubble of a message or of a reply.
-
-    :param state: The sandbox's state.
-    :param item: The message or the reply.
-    """
+    """Return the bubble of a message or of a reply."""
     if isinstance(item, Reply):
         made = Bubble("reply", item.id, mine=True, at=item.accepted_at)
         made.say(item.text)
@@ -47,11 +42,7 @@ def bubble(state: State, item: Message | Reply) -> Bubble:
 
 
 def with_reactions(bubbles: Iterable[Bubble]) -> list[Bubble]:
-    """
-    Return the bubbles with each reaction on its message; a reaction to any other message stays a bubble.
-
-    :param bubbles: The bubbles, the oldest first.
-    """
+    """Return bubbles (oldest first) with each reaction on its message; one to any other message stays a bubble."""
     shown: dict[str, Bubble] = {}
     for each in bubbles:
         target = shown.get(each.reacts_to)

@@ -38,11 +38,7 @@ _POLICY = (
 
 
 class Page:
-    """
-    The page.
-
-    :param state: The sandbox's state.
-    """
+    """The page."""
 
     stopping: asyncio.Event
 
@@ -91,12 +87,9 @@ class Page:
         return HTMLResponse(html.encode("utf-8", "replace"), status, headers)
 
     async def conversations(self, request: Request) -> Response:
-        """
-        ``GET /``: conversations, one of them open.
-
-        ``with`` (and ``from``, the sender) opens the conversation with that user, or none; ``before`` shows messages
-        before one. ``find`` filters the list of conversations by number, ``after`` continues it after one of them.
-        """
+        """``GET /``: conversations, one of them open."""
+        # `with` (and `from`, the sender) opens the conversation with that user or none; `before` shows older items.
+        # `find` filters the list of conversations by number; `after` continues it after one of them.
         state, query = self._state, request.query_params
         wanted, sender = query.get("with", ""), query.get("from", "")
         found = windows.find_chats(state, query.get("find", ""))

@@ -46,21 +46,12 @@ _CUT = {
 
 
 def key_of(conversation: Conversation) -> str:
-    """
-    Return the key of a conversation in the page's addresses.
-
-    :param conversation: The conversation.
-    """
+    """Return the key of a conversation in the page's addresses."""
     return f"{conversation.wa_id}~{conversation.number_id}"
 
 
 def find_chats(state: State, text: str) -> list[Conversation]:
-    """
-    Return the conversations with users whose number contains a text, the latest first.
-
-    :param state: The sandbox's state.
-    :param text: The text; only its letters, digits and dots count, and without any of them all conversations match.
-    """
+    """Return the conversations with users whose number contains a text, the latest first."""
     wanted = "".join(each for each in text if each.isalnum() or each == ".").lower()
     return [
         each
@@ -70,13 +61,7 @@ def find_chats(state: State, text: str) -> list[Conversation]:
 
 
 def chats(state: State, found: list[Conversation], before: str) -> tuple[list[dict[str, Any]], str]:
-    """
-    Return one part of a list of conversations, and the ``before`` of the next part ("" at the end).
-
-    :param state: The sandbox's state.
-    :param found: The list.
-    :param before: Key of the last conversation of the previous part; "" for the first part.
-    """
+    """Return one part of a list of conversations, and the ``before`` of the next part ("" at the end)."""
     start = (
         next((place + 1 for place, each in enumerate(found) if key_of(each) == before), 0) if before else 0
     )
@@ -95,12 +80,7 @@ def _chat(state: State, conversation: Conversation) -> dict[str, Any]:
 
 
 def thread(conversation: Conversation, before: str) -> tuple[list[Message | Reply], str]:
-    """
-    Return one part of a conversation, the oldest first, and the ``before`` of the next older part ("" for none).
-
-    :param conversation: The conversation.
-    :param before: Id of the message that the part ends before; "" for the newest part.
-    """
+    """Return one part of a conversation, the oldest first, and the ``before`` of the older part ("" at the end)."""
     newest_first: Iterator[Message | Reply] = reversed(conversation.items)
     if before:
         for each in newest_first:
@@ -113,23 +93,14 @@ def thread(conversation: Conversation, before: str) -> tuple[list[Message | Repl
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """
-    One request in the log.
+    """One request in the log."""
 
-    :param number: Its place among all requests that ever arrived, from 1.
-    :param it: The request.
-    :param kind: One of :data:`KINDS`.
-    :param words: The request in words, such as the type of its message.
-    :param short: The part of its path that distinguishes it from others.
-    :param outcome: One of :data:`OUTCOMES`.
-    """
-
-    number: int
+    number: int  # its place among all requests that ever arrived, from 1
     it: Request
-    kind: str
-    words: str
-    short: str
-    outcome: str
+    kind: str  # one of KINDS
+    words: str  # the request in words, such as the type of its message
+    short: str  # the part of its path that distinguishes it from others
+    outcome: str  # one of OUTCOMES
 
     @property
     def cut(self) -> str:
@@ -148,14 +119,7 @@ class Row:
 
 
 def requests(state: State, *, kind: str, outcome: str, before: int | None) -> tuple[list[Row], int | None]:
-    """
-    Return one part of the log, the latest first, and the ``before`` of the next older part (None at the end).
-
-    :param state: The sandbox's state.
-    :param kind: Only this kind; "" for all.
-    :param outcome: Only this outcome; "" for all.
-    :param before: Number of the request that the part ends before; None for the newest part.
-    """
+    """Return one part of the log, the latest first, and the ``before`` of the older part (None at the end)."""
     matching = (
         row
         for row in _rows(state.requests, state.logged, before)
@@ -167,22 +131,13 @@ def requests(state: State, *, kind: str, outcome: str, before: int | None) -> tu
 
 
 def deliveries(state: State, before: int | None) -> tuple[list[Delivery], int | None]:
-    """
-    Return one part of the webhooks' deliveries, the latest first, and the ``before`` of the next older part.
-
-    :param state: The sandbox's state.
-    :param before: Number of the delivery that the part ends before; None for the newest part.
-    """
+    """Return one part of the deliveries, the latest first, and the ``before`` of the older part (None at the end)."""
     found = [each for each in reversed(state.webhooks.log) if before is None or each.number < before]
     return found[:REQUESTS], found[REQUESTS - 1].number if len(found) > REQUESTS else None
 
 
 def readable(body: bytes) -> str:
-    """
-    Return a body for people: JSON indented, another text as it is, anything else as its size.
-
-    :param body: Its bytes.
-    """
+    """Return a body for people: JSON indented, another text as it is, anything else as its size."""
     if not body:
         return ""
     try:
@@ -200,12 +155,7 @@ def _rows(entries: Iterable[Request], last: int, before: int | None) -> Iterator
 
 
 def row_of(number: int, request: Request) -> Row:
-    """
-    Return a request as a row of the log.
-
-    :param number: Its place among all requests.
-    :param request: The request.
-    """
+    """Return a request as a row of the log."""
     parts = request.path.strip("/").split("/")
     rest = parts[2:] if len(parts) > 1 and parts[1][:1] == "v" and parts[1][1:2].isdigit() else parts[1:]
     kind = "connections" if parts[0] == "connections" else _EDGES.get(rest[-1] if rest else "", "other")

@@ -19,14 +19,7 @@ FIELDS = ("duplicate", "reorder", "drop", "pause", "batch", "app_url")
 
 
 def change(state: State, given: dict[str, Any]) -> dict[str, Any]:
-    """
-    ``POST webhooks``: set the faults of deliveries, and the app's own address; a field left out keeps its value.
-
-    :param state: The sandbox's state.
-    :param given: ``duplicate`` and ``drop`` (shares from 0 to 1), ``reorder`` and ``pause`` (true or false), ``batch``
-        (most updates in one delivery) and ``app_url``, which subscribes the app to every account; "" removes it.
-    :raises ControlError: A field is unknown or wrong.
-    """
+    """``POST webhooks``: set the faults of deliveries and the app's own address; a field left out keeps its value."""
     unknown = set(given) - set(FIELDS)
     if unknown:
         raise ControlError(f"Unknown field {min(unknown)}")
@@ -64,14 +57,7 @@ def _share(given: dict[str, Any], name: str) -> float | None:
 
 
 def show(state: State) -> dict[str, Any]:
-    """
-    ``GET webhooks``: faults, addresses, and the latest deliveries with their outcomes.
-
-    ``waiting`` counts what is still to be delivered, now or later; ``due`` counts what is to be delivered now and has
-    no answer. Once ``due`` is 0, a test has seen everything up to now.
-
-    :param state: The sandbox's state.
-    """
+    """``GET webhooks``: faults, addresses, and the latest deliveries with their outcomes."""
     hooks, faults = state.webhooks, state.webhooks.faults
     return {
         "duplicate": faults.duplicate,
@@ -83,18 +69,14 @@ def show(state: State) -> dict[str, Any]:
         "app_secret": state.settings.app_secret,
         "subscribed": sorted(hooks.subscribed),
         "addresses": {name: configuration(state, name) or {} for name in state.numbers},
-        "due": hooks.due(state.clock.now()),
-        "waiting": hooks.waiting,
+        "due": hooks.due(state.clock.now()),  # once this is 0, a test has seen everything up to now
+        "waiting": hooks.waiting,  # to be delivered now or later
         "deliveries": [describe(each) for each in hooks.log],
     }
 
 
 def describe(delivery: Delivery) -> dict[str, Any]:
-    """
-    Return a delivery as the control shows it to tests.
-
-    :param delivery: The delivery.
-    """
+    """Return a delivery as the control shows it to tests."""
     return {
         "number": delivery.number,
         "url": delivery.url,
@@ -112,13 +94,8 @@ def describe(delivery: Delivery) -> dict[str, Any]:
 
 
 def notify_preference(state: State, wa_id: str, *, welcome: bool) -> None:
-    """
-    Notify the app that a user stopped marketing messages, or resumed them.
-
-    :param state: The sandbox's state.
-    :param wa_id: The user; the webhook is for every account that this user has written with, else for the first one.
-    :param welcome: Whether the user resumed them.
-    """
+    """Notify the app that a user stopped marketing messages, or resumed them (``welcome``)."""
+    # For every account that the user has written with, else for the first one.
     senders = [name for name, user in state.conversations if user == wa_id] or [next(iter(state.numbers))]
     accounts = {state.numbers[name].waba_id: state.numbers[name] for name in senders}
     for waba_id, number in accounts.items():

@@ -22,13 +22,7 @@ _PAUSES = ("FIRST_PAUSE", "SECOND_PAUSE")
 
 
 def envelope(waba_id: str, changes: list[tuple[str, dict[str, Any]]], time: int | None) -> dict[str, Any]:
-    """
-    Return a webhook's body.
-
-    :param waba_id: The account that it is about.
-    :param changes: Field and value of each change.
-    :param time: Seconds since the epoch; None leaves it out, as Meta does for messages.
-    """
+    """Return a webhook's body; ``time`` is Unix time; None leaves it out, as Meta does for messages."""
     entry: dict[str, Any] = {"id": waba_id}
     if time is not None:
         entry["time"] = time
@@ -37,11 +31,7 @@ def envelope(waba_id: str, changes: list[tuple[str, dict[str, Any]]], time: int 
 
 
 def about_number(number: Number) -> dict[str, Any]:
-    """
-    Return the first fields of a value that is about a number.
-
-    :param number: The number.
-    """
+    """Return the first fields of a value that is about a number."""
     digits = "".join(filter(str.isdigit, number.display))
     return {
         "messaging_product": "whatsapp",
@@ -51,11 +41,7 @@ def about_number(number: Number) -> dict[str, Any]:
 
 @lru_cache(maxsize=65_536)
 def user_id(wa_id: str) -> str:
-    """
-    Return a user's business-scoped id, which the sandbox derives from the number.
-
-    :param wa_id: The user's WhatsApp id; a business-scoped id is returned as it is.
-    """
+    """Return a user's business-scoped id, which the sandbox derives from the number; such an id stays as it is."""
     if wa_id[:2].isalpha():
         return wa_id
     country = country_of(wa_id)
@@ -64,11 +50,7 @@ def user_id(wa_id: str) -> str:
 
 
 def contact(wa_id: str) -> dict[str, Any]:
-    """
-    Return the entry of ``contacts`` for the sender or the recipient of a message.
-
-    :param wa_id: The user's WhatsApp id or business-scoped id.
-    """
+    """Return the entry of ``contacts`` for the sender or the recipient of a message."""
     made: dict[str, Any] = {"profile": {"name": f"Person {wa_id[-4:]}"}}
     if user_id(wa_id) != wa_id:
         made["wa_id"] = wa_id
@@ -76,12 +58,7 @@ def contact(wa_id: str) -> dict[str, Any]:
 
 
 def status(update: Update) -> dict[str, Any]:
-    """
-    Return one entry of ``statuses``.
-
-    :param update: The status and the message.
-    :raises TypeError: The update is about a reply.
-    """
+    """Return one entry of ``statuses``."""
     message = update.item
     if not isinstance(message, Message):
         raise TypeError("a reply has no status")
@@ -125,12 +102,7 @@ def _failure(code: int) -> dict[str, Any]:
 
 
 def received(state: State, reply: Reply) -> dict[str, Any]:
-    """
-    Return one entry of ``messages``: a message that a number received.
-
-    :param state: The sandbox's state.
-    :param reply: The message.
-    """
+    """Return one entry of ``messages``: a message that a number received."""
     context, content = _tapped(state, reply)
     made: dict[str, Any] = {}
     if context is not None:
@@ -188,14 +160,7 @@ def _dicts(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def preference(number: Number, wa_id: str, at: float, *, welcome: bool) -> dict[str, Any]:
-    """
-    The value of ``user_preferences``: a user stops marketing messages, or resumes them.
-
-    :param number: The sender.
-    :param wa_id: The user.
-    :param at: When, in seconds since the epoch.
-    :param welcome: Whether the user resumes them.
-    """
+    """The value of ``user_preferences``: a user stops marketing messages, or resumes them (``welcome``)."""
     who = contact(wa_id)
     value = {
         **({"wa_id": wa_id} if "wa_id" in who else {}),
@@ -209,12 +174,7 @@ def preference(number: Number, wa_id: str, at: float, *, welcome: bool) -> dict[
 
 
 def template_status(template: Template, event: str) -> dict[str, Any]:
-    """
-    The value of ``message_template_status_update``.
-
-    :param template: The template.
-    :param event: Its new status, as Meta names the event.
-    """
+    """The value of ``message_template_status_update``; ``event`` is the new status, as Meta names it."""
     made = {
         "event": event,
         **_named(template),
@@ -229,12 +189,7 @@ def template_status(template: Template, event: str) -> dict[str, Any]:
 
 
 def template_quality(template: Template, previous: str) -> dict[str, Any]:
-    """
-    The value of ``message_template_quality_update``.
-
-    :param template: The template.
-    :param previous: Its quality before.
-    """
+    """The value of ``message_template_quality_update``."""
     return {
         "previous_quality_score": previous,
         "new_quality_score": template.quality,
@@ -253,12 +208,7 @@ def category_announced(template: Template) -> dict[str, Any]:
 
 
 def category_changed(template: Template, previous: str) -> dict[str, Any]:
-    """
-    The value of ``template_category_update`` when the change takes effect.
-
-    :param template: The template.
-    :param previous: Its category before.
-    """
+    """The value of ``template_category_update`` when the change takes effect."""
     return {**_named(template), "previous_category": previous, "new_category": template.category}
 
 

@@ -20,13 +20,7 @@ _OVERRIDE = obj({"override_callback_uri": link(MAX_URL), "verify_token": text(10
 
 
 def subscribe(state: State, waba_id: str, call: Call) -> dict[str, Any]:
-    """
-    ``POST /{waba_id}/subscribed_apps``: without fields, subscribe the app and remove its override; else set one.
-
-    The sandbox then asks the new address. If the address does not confirm, the answer is error 2200.
-
-    :raises GraphError: A field is missing or wrong, or the app is not subscribed (100).
-    """
+    """``POST /{waba_id}/subscribed_apps``: without fields, subscribe the app and remove its override; else set it."""
     params = read_params(call)
     if not params:
         state.webhooks.subscribe(waba_id)
@@ -34,7 +28,7 @@ def subscribe(state: State, waba_id: str, call: Call) -> dict[str, Any]:
         state.changed()
         return {"success": True}
     _check(state, waba_id, params)
-    call.pending = partial(_confirm, state, waba_id, params)
+    call.pending = partial(_confirm, state, waba_id, params)  # error 2200 if the address does not confirm
     return {"success": True}
 
 
@@ -58,11 +52,7 @@ def subscriptions(state: State, waba_id: str, call: Call) -> dict[str, Any]:  # 
 
 
 def configure_number(state: State, number_id: str, call: Call, given: Any) -> dict[str, Any]:
-    """
-    Set a number's override: ``webhook_configuration`` of ``POST /{phone_number_id}``; an empty address removes it.
-
-    :raises GraphError: As for :func:`subscribe`.
-    """
+    """Set a number's override, from ``POST /{phone_number_id}``; an empty address removes it."""
     given = decoded(given)
     some_object(given, "webhook_configuration")
     if given.get("override_callback_uri") == "":
@@ -75,11 +65,7 @@ def configure_number(state: State, number_id: str, call: Call, given: Any) -> di
 
 
 def configuration(state: State, number_id: str) -> dict[str, str] | None:
-    """
-    Return a number's ``webhook_configuration``: the address of each level that has one, or None if none has.
-
-    :param number_id: The number.
-    """
+    """Return a number's ``webhook_configuration``: the address of each level that has one, or None if none has."""
     hooks = state.webhooks
     waba_id = state.numbers[number_id].waba_id
     levels = {

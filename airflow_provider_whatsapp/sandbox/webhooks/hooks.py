@@ -31,21 +31,13 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 6 * 3_600.0
 
 @dataclass(slots=True)
 class Misbehaviour:
-    """
-    The faults of deliveries to a receiver.
+    """The faults of deliveries to a receiver."""
 
-    :param duplicate: Share of deliveries that arrive twice.
-    :param reorder: Statuses arrive in any order, and so do the updates of a delivery.
-    :param drop: Share of attempts that are lost; the sandbox retries them like any failure.
-    :param pause: The sandbox delivers nothing.
-    :param batch: Most updates in one delivery.
-    """
-
-    duplicate: float = 0.0
-    reorder: bool = False
-    drop: float = 0.0
-    pause: bool = False
-    batch: int = BATCH
+    duplicate: float = 0.0  # share of deliveries that arrive twice
+    reorder: bool = False  # statuses arrive in any order, and so do the updates of a delivery
+    drop: float = 0.0  # share of attempts that are lost; the sandbox retries them like any failure
+    pause: bool = False  # the sandbox delivers nothing
+    batch: int = BATCH  # most updates in one delivery
 
     def words(self) -> str:
         """Return the faults that are in effect, for people."""
@@ -61,56 +53,32 @@ class Misbehaviour:
 
 @dataclass(slots=True)
 class Update:
-    """
-    One thing that happened to a message.
-
-    :param item: The message, or the reply that was received.
-    :param status: A message's status; empty for a reply.
-    :param at: When it happened.
-    :param free: Whether the message costs nothing.
-    """
+    """One thing that happened to a message."""
 
     item: Message | Reply
-    status: str
+    status: str  # empty for a reply
     at: float
-    free: bool = False
+    free: bool = False  # the message costs nothing
 
 
 @dataclass(slots=True)
 class Delivery:
-    """
-    One POST, with all its attempts.
+    """One POST, with all its attempts."""
 
-    :param number: Its place among all deliveries, from 1.
-    :param url: The address that it goes to.
-    :param level: Whose address that is: ``number``, ``account`` or ``app``.
-    :param fields: The fields of the webhook's changes.
-    :param updates: Number of updates in it.
-    :param body: Its bytes.
-    :param made_at: When the sandbox queued it, in seconds since the epoch.
-    :param next_at: When the next attempt is due; None if one is in flight or the delivery has ended.
-    :param attempts: Number of attempts so far.
-    :param outcome: ``pending``, ``delivered`` or ``given up``.
-    :param status: HTTP status of the last attempt; None if there was no answer.
-    :param error: Why the last attempt failed.
-    :param ms: Milliseconds of the last attempt.
-    :param repeats: Number of the delivery that it duplicates; None if it duplicates none.
-    """
-
-    number: int
+    number: int  # its place among all deliveries, from 1
     url: str
-    level: str
+    level: str  # whose address that is: number, account or app
     fields: tuple[str, ...]
-    updates: int
+    updates: int  # how many are in it
     body: bytes
-    made_at: float
-    next_at: float | None
+    made_at: float  # when the sandbox queued it, in seconds since the epoch
+    next_at: float | None  # when the next attempt is due; None if one is in flight or the delivery has ended
     attempts: int = 0
-    outcome: str = "pending"
-    status: int | None = None
-    error: str = ""
-    ms: float | None = None
-    repeats: int | None = None
+    outcome: str = "pending"  # or delivered, or given up
+    status: int | None = None  # HTTP status of the last attempt; None if there was no answer
+    error: str = ""  # why the last attempt failed
+    ms: float | None = None  # of the last attempt
+    repeats: int | None = None  # number of the delivery that it duplicates
 
     def pause(self) -> float:
         """Return the seconds until the next attempt: 0 after the first failure, then more each time up to six hours."""
@@ -129,20 +97,12 @@ class Target:
 
 @dataclass
 class Webhooks:
-    """
-    Subscriptions, overrides, and the queue of updates.
-
-    :param state: The sandbox's state.
-    :param app_url: The app's own address.
-    :param subscribed: Accounts that the app is subscribed to.
-    :param overrides: Addresses of numbers and accounts, by their ids.
-    :param faults: The faults of deliveries.
-    """
+    """Subscriptions, overrides, and the queue of updates."""
 
     state: State
     app_url: str | None = None
-    subscribed: set[str] = field(default_factory=set)
-    overrides: dict[str, str] = field(default_factory=dict)
+    subscribed: set[str] = field(default_factory=set)  # ids of accounts
+    overrides: dict[str, str] = field(default_factory=dict)  # addresses by the ids of numbers and accounts
     faults: Misbehaviour = field(default_factory=Misbehaviour)
 
     def __post_init__(self) -> None:
@@ -163,11 +123,7 @@ class Webhooks:
         self.random = random.Random(settings.seed)  # noqa: S311
 
     def subscribe(self, waba_id: str) -> None:
-        """
-        Subscribe the app to an account, from now on.
-
-        :param waba_id: The account.
-        """
+        """Subscribe the app to an account, from now on."""
         if waba_id in self.subscribed:
             return
         self.subscribed.add(waba_id)
@@ -180,11 +136,7 @@ class Webhooks:
                         self._push(at, Update(item, status, at, free))
 
     def unsubscribe(self, waba_id: str) -> None:
-        """
-        End the app's subscription to an account, with its override.
-
-        :param waba_id: The account.
-        """
+        """End the app's subscription to an account, with its override."""
         self.subscribed.discard(waba_id)
         self.overrides.pop(waba_id, None)
 
@@ -192,26 +144,17 @@ class Webhooks:
         return self.state.numbers[number_id].waba_id
 
     def target(self, waba_id: str, number_id: str | None = None) -> Target | None:
-        """
-        Return where webhooks go: to the number's address, else the account's, else the app's; None without an address.
-
-        :param waba_id: The account.
-        :param number_id: The number, for fields that an override redirects; None for those that only the app gets.
-        """
+        """Return where webhooks go: to the number's address, else the account's, else the app's; None without one."""
         if waba_id not in self.subscribed:
             return None
-        if number_id is not None:
+        if number_id is not None:  # None for fields that only the app gets
             for name, level in ((number_id, "number"), (waba_id, "account")):
                 if name in self.overrides:
                     return Target(self.overrides[name], level)
         return Target(self.app_url, "app") if self.app_url else None
 
     def note(self, item: Message | Reply) -> None:
-        """
-        Queue the updates of a message.
-
-        :param item: A message that was accepted, or a reply that was received.
-        """
+        """Queue the updates of an accepted message or of a received reply."""
         if self._account(item.number_id) not in self.subscribed:
             return
         if not isinstance(item, Message):
@@ -234,23 +177,13 @@ class Webhooks:
         return self._free[key] <= FREE_SERVICE
 
     def notify_app(self, waba_id: str, name: str, value: dict[str, Any]) -> None:
-        """
-        Notify the app's own address, now.
-
-        :param waba_id: The account that it is about.
-        :param name: The webhook's field.
-        :param value: Its value.
-        """
+        """Notify the app's own address, now."""
         if self.target(waba_id) is not None:
             self._own.append((waba_id, name, value))
             self.state.stirred.set()
 
     def take_due(self, now: float) -> list[Update]:
-        """
-        Remove the updates that are due from the queue, and return them.
-
-        :param now: Seconds since the epoch.
-        """
+        """Remove the updates that are due from the queue, and return them."""
         found = []
         while self._due and self._due[0][0] <= now:
             found.append(heapq.heappop(self._due)[2])
@@ -267,11 +200,7 @@ class Webhooks:
         return len(self._due) + len(self._own) + len(self.pending)
 
     def due(self, now: float) -> int:
-        """
-        Return how much is due now and not yet delivered.
-
-        :param now: Seconds since the epoch.
-        """
+        """Return how much is due now and not yet delivered."""
         tried = sum(each.next_at is None or each.next_at <= now for each in self.pending.values())
         unseen = sum(due <= now for due, _, _ in self._due) + len(self._own)
         return tried + unseen + self.state.stirred.is_set()
@@ -284,14 +213,7 @@ class Webhooks:
         return min(times, default=None)
 
     def add(self, target: Target, fields: tuple[str, ...], updates: int, body: bytes) -> Delivery:
-        """
-        Queue a delivery.
-
-        :param target: Where it goes.
-        :param fields: The fields of its changes.
-        :param updates: Number of updates in it.
-        :param body: Its bytes.
-        """
+        """Queue a delivery."""
         now = self.state.clock.now()
         made = Delivery(
             next(self._numbers), target.url, target.level, fields, updates, body, now, next_at=now
@@ -318,14 +240,7 @@ class Webhooks:
         delivery.body = delivery.body[:SHOWN_BYTES]
 
     def finish(self, delivery: Delivery, status: int | None, error: str, ms: float) -> None:
-        """
-        Record how an attempt ended, and plan the next one if it failed.
-
-        :param delivery: The delivery.
-        :param status: HTTP status; None if there was no answer.
-        :param error: Why it failed; empty for a success.
-        :param ms: Milliseconds it took.
-        """
+        """Record how an attempt ended, and plan another if ``error`` is not empty; status None means no answer."""
         now = self.state.clock.now()
         delivery.attempts += 1
         delivery.status, delivery.error, delivery.ms = status, error, ms

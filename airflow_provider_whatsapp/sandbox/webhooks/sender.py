@@ -32,11 +32,7 @@ _GATHER = 0.03
 
 
 class Sender:
-    """
-    Delivers a sandbox's webhooks.
-
-    :param state: The sandbox's state.
-    """
+    """Delivers a sandbox's webhooks."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -133,13 +129,7 @@ class Sender:
         hooks.finish(delivery, status, error, (perf_counter() - started) * 1_000)
 
     async def post(self, url: str, body: bytes) -> tuple[int | None, str]:
-        """
-        Post a webhook.
-
-        :param url: The address.
-        :param body: Its bytes.
-        :return: HTTP status if there was an answer, and why the attempt failed; an empty text if it did not fail.
-        """
+        """Post a webhook; return the HTTP status, None without an answer, and why it failed ("" if it did not)."""
         secret = self._state.settings.app_secret.encode()
         headers = {
             "Content-Type": "application/json",
@@ -150,14 +140,7 @@ class Sender:
         return status, error or ("" if status == 200 else f"HTTP status {status}")
 
     async def verify(self, url: str, token: str, challenge: str) -> str:
-        """
-        Ask an address whether it wants webhooks.
-
-        :param url: The address.
-        :param token: The verify token.
-        :param challenge: The text that the address has to answer with.
-        :return: Why the address is refused; an empty text if it is accepted.
-        """
+        """Ask an address whether it wants webhooks; return why it is refused ("" if it is accepted)."""
         from urllib.parse import urlencode
 
         query = urlencode({"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": token})
@@ -189,11 +172,7 @@ class Sender:
 
 
 def as_called(url: str) -> str:
-    """
-    Return an address as Meta calls it: a plus sign in its path becomes a space.
-
-    :param url: The address.
-    """
+    """Return an address as Meta calls it: a plus sign in its path becomes a space."""
     path, mark, query = url.partition("?")
     return path.replace("+", "%20") + mark + query
 
@@ -225,12 +204,7 @@ def _cut(
 
 
 async def _in_thread(work: Callable[..., Any], *given: Any) -> Any:
-    """
-    Run a function in a thread that ends with the process, so that a dead receiver does not delay the sandbox's end.
-
-    :param work: The function.
-    :param given: Its arguments.
-    """
+    """Run a function in a thread that ends with the process: a dead receiver does not delay the sandbox's end."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()
 

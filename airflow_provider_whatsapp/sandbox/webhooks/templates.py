@@ -38,13 +38,7 @@ def _seen(template: Template) -> Seen:
 
 
 def template_changes(state: State) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """
-    Yield account, field and value of each change since the last check.
-
-    The first check yields nothing, and so does any check while the app has no address.
-
-    :param state: The sandbox's state.
-    """
+    """Yield account, field and value of each change since the last check; none at first, or without an address."""
     hooks = state.webhooks
     if not (hooks.app_url and hooks.subscribed):
         hooks.of_templates = None
@@ -62,11 +56,7 @@ def template_changes(state: State) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def next_change(state: State) -> float | None:
-    """
-    Return when time alone next changes a template: the end of a review or of a pause, or an announced category.
-
-    :param state: The sandbox's state.
-    """
+    """Return when time alone next changes a template, in seconds since the epoch; None if nothing is planned."""
     if not (state.webhooks.app_url and state.webhooks.subscribed):
         return None
     times: list[float] = []
