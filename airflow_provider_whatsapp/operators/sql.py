@@ -52,8 +52,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
     :param language: The template's language. (templated)
     :param body: Values of the template's body. (templated)
     :param buttons: Values of the template's buttons. (templated)
-    :param filename: Name that a document shows; None: the task's id. The operator adds a missing suffix.
-        (templated)
+    :param filename: Name that a document shows; None: the task's id. The operator adds a missing suffix. (templated)
     :param caption: Up to 1,024 characters below a document or picture without a template. (templated)
     :param title: Text above a table or chart, or name of the sheet; None: none. (templated)
     :param parameters: Values for the query's placeholders, as the database's driver takes them. (templated)

@@ -64,9 +64,8 @@ class Message(Part):
     """
     A message of one type, without recipient: frozen, and checked when it is made.
 
-    ``to_payload()`` returns the part of Graph's JSON that belongs to the type (``{"type": "text", "text":
-    {...}}``); the sender adds ``messaging_product``, the recipient, ``context`` and
-    ``biz_opaque_callback_data``.
+    ``to_payload()`` returns the part of Graph's JSON that belongs to the type (``{"type": "text", "text": {...}}``);
+    the sender adds ``messaging_product``, the recipient, ``context`` and ``biz_opaque_callback_data``.
     """
 
     __slots__ = ()

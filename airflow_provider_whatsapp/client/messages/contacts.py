@@ -148,8 +148,7 @@ def _birthday(value: object, path: str, doc: str) -> str:
 @model(doc=DOC)
 class Contact(Part):
     """
-    One contact. Parts may be given as dicts of their fields; a name, phone, email or url also as a plain
-    text.
+    One contact. Parts may be given as dicts of their fields; a name, phone, email or url also as a plain text.
 
     :param name: The name; a plain text is used as full and first name.
     :param phones: Phone numbers.

@@ -205,9 +205,8 @@ class Template(Message):
 
     :param name: Name of the template.
     :param language: Its language, such as ``en_US``; ``en`` is another template.
-    :param header: A text (up to 60 characters), ``{"variable": "text"}`` for a named one, or an ``Image``,
-        ``Video``, ``Document``, ``Location`` or ``Product``, or a dict of one: ``{"type": "image", "link":
-        ...}``.
+    :param header: A text (up to 60 characters), ``{"variable": "text"}`` for a named one, or an ``Image``, ``Video``,
+        ``Document``, ``Location`` or ``Product``, or a dict of one: ``{"type": "image", "link": ...}``.
     :param body: Values of the variables: a list in their order, or a dict by their names; texts, numbers,
         ``Currency``, ``DateTime`` or dicts of these. A value is one line, and all of them together fit 1024
         characters.
@@ -236,8 +235,7 @@ class Template(Message):
 
         :param name: Name of the template (copy-code, one-tap and zero-tap alike).
         :param language: Its language.
-        :param code: The code: up to 15 letters, digits and dashes. Meta refuses it for a business-scoped user
-            id.
+        :param code: The code: up to 15 letters, digits and dashes. Meta refuses it for a business-scoped user id.
         """
         doc = "Authentication templates"
         _checks.required_text(code, "template.code", doc, limit=OTP_LIMIT)

@@ -167,8 +167,7 @@ class ProductSection(Part):
     """
     A section of a list of products.
 
-    :param products: The products' IDs in the catalogue; Graph's ``{"product_retailer_id": ...}`` is accepted
-        too.
+    :param products: The products' IDs in the catalogue; Graph's ``{"product_retailer_id": ...}`` is accepted too.
     :param title: Up to 24 characters; needed when there is more than one section.
     """
 
