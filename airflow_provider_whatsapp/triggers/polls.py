@@ -248,15 +248,13 @@ async def first_news(
     kind: type[Poll], account: Source, subscriber: Subscriber, *, interval: float, end_time: float, late: str
 ) -> tuple[str, Any]:
     """Wait for a trigger's first news; return ("", news), ("timeout", sentence) or ("error", reason)."""
+    limit = asyncio.timeout(max(0.0, end_time - time.time()))
     try:
-        async with (
-            asyncio.timeout(max(0.0, end_time - time.time())),
-            subscription(kind, account, interval, subscriber),
-        ):
+        async with limit, subscription(kind, account, interval, subscriber):
             news = await subscriber.news.get()
-    except TimeoutError:
-        return "timeout", f"{late} {subscriber.last}"
     except Exception as error:
+        if limit.expired():  # any other TimeoutError is the look-up's own
+            return "timeout", f"{late} {subscriber.last}"
         news = error
     if isinstance(news, Exception):
         return "error", str(news) or type(news).__name__

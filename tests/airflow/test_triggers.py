@@ -116,6 +116,17 @@ def test_no_import_holds_up_a_triggerer_s_loop(sandbox, whatsapp_events):
     assert [name for name in names if name.startswith(ours) or name.partition(".")[0] in others] == []
 
 
+@pytest.mark.parametrize("error", [TimeoutError("no answer"), OSError("away")], ids=["slow", "away"])
+def test_a_connection_that_cannot_be_looked_up_is_an_error_and_not_the_end_of_the_time(monkeypatch, error):
+    async def look_up(self):
+        raise error
+
+    monkeypatch.setattr(Account, "look_up", look_up)
+    event = asyncio.run(event_of(approval("first", seconds=600)))
+
+    assert (event["state"], event["message"]) == ("error", str(error))
+
+
 def test_two_connections_to_one_account_share_its_polls(sandbox, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_SAME", os.environ["AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"])
 
