@@ -86,18 +86,20 @@ def is_for_users(module, path):
     return module in modules and all(part[0].isupper() and part[0] != "_" for part in inside)
 
 
-def in_package(*, users):
-    """Return the definitions of the package that are for users, or the others, each with its path."""
-    found = []
+@functools.cache
+def in_package():
+    """Return the definitions of the package: those for users and the others, each with its path."""
+    found = {True: [], False: []}
     for path in PATHS:
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        every = definitions(ast.parse(path.read_text("utf-8")), module)
-        found += [(node, name) for node, name in every if is_for_users(module, name) is users]
-    return found
+        for node, name in definitions(ast.parse(path.read_text("utf-8")), module):
+            found[is_for_users(module, name)].append((node, name))
+    return found[True], found[False]
 
 
 def test_what_users_do_not_call_has_one_line():
-    nodes = [(node.body[0], name) for node, name in in_package(users=False) if ast.get_docstring(node)]
+    _, others = in_package()
+    nodes = [(node.body[0], name) for node, name in others if ast.get_docstring(node)]
     long = [name for docstring, name in nodes if docstring.end_lineno > docstring.lineno]
 
     assert len(nodes) > 2_000
@@ -118,7 +120,8 @@ def is_called_by_hand(node):
 
 
 def test_what_users_call_explains_each_argument():
-    called = [(node, name) for node, name in in_package(users=True) if is_called_by_hand(node)]
+    for_users, _ = in_package()
+    called = [(node, name) for node, name in for_users if is_called_by_hand(node)]
     missing = {
         f"{name}({argument})"
         for node, name in called
