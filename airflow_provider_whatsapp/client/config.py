@@ -201,12 +201,7 @@ def _check_country(code: str | None) -> None:
 
 
 def check_proxy(url: str | None) -> None:
-    """
-    Check the address of a proxy; the error does not quote it, because it may contain a password.
-
-    :param url: Its address; None: there is no proxy.
-    :raises ConfigurationError: It is not a valid address.
-    """
+    """Check the address of a proxy, if there is one; the error does not quote it: it may contain a password."""
     if not url:
         return
     try:

@@ -193,11 +193,7 @@ class PayloadError(WhatsAppError, ValueError):
         self.doc = doc
 
     def at(self, prefix: str) -> Self:
-        """
-        Return the same error from the view of an enclosing model, with the prefix in front of its field.
-
-        :param prefix: Path of the enclosing field, such as ``"template.header"``.
-        """
+        """Return the same error from the view of an enclosing model, with the prefix in front of its field."""
         problem = self.message.removeprefix(f"{self.field}: ")
         moved = type(self).__new__(type(self), self.message)
         moved.__dict__.update(self.__dict__)

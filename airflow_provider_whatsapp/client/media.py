@@ -63,11 +63,8 @@ class MediaFile:
 
 
 def source_form(source: Any) -> str:
-    """
-    Return the form of a media source: ``link``, ``id``, ``store`` (the URL of an object store) or ``file``.
-
-    :param source: The source, as a caller gives it; a text of 10 digits or more is a media ID, not a file name.
-    """
+    """Return a media source's form: ``link``, ``id``, ``store`` (the URL of an object store) or ``file``."""
+    # A text of 10 digits or more is a media ID, not a file name.
     if isinstance(source, int) and not isinstance(source, bool):
         return "id"
     if not isinstance(source, str):
@@ -80,11 +77,7 @@ def source_form(source: Any) -> str:
 
 
 def looks_like_media(source: Any) -> bool:
-    """
-    Return whether a template's header is media rather than text.
-
-    :param source: The header, as a caller gives it.
-    """
+    """Return whether a template's header is media rather than text."""
     if not isinstance(source, str):
         return isinstance(source, _Openable | os.PathLike | bytes | bytearray) or hasattr(source, "read")
     if source_form(source) != "file" or source.startswith(("/", "./", "../", "~/")):
@@ -156,12 +149,7 @@ def _mime_type(name: str, own_name: str, head: bytes, stated: str | None, kind: 
 
 
 def file_size(source: Any) -> int:
-    """
-    Return the size of a file in bytes.
-
-    :param source: A path, an ``ObjectStoragePath``, bytes, or a seekable binary file object.
-    :raises PayloadError: The file is missing, or cannot be read.
-    """
+    """Return the size in bytes of a path, bytes, or a file object; raises PayloadError if it cannot be read."""
     return _look(source)[1]
 
 
@@ -326,13 +314,7 @@ class FileBody:
 
 
 def form_body(fields: Mapping[str, str], file: MediaFile, boundary: str) -> FileBody:
-    """
-    Return a multipart form with one file, in the part named ``file``.
-
-    :param fields: The other fields of the form.
-    :param file: The file.
-    :param boundary: Line that separates the fields.
-    """
+    """Return a multipart form with one file, in the part named ``file``; the boundary separates the fields."""
     disposition = f"--{boundary}\r\nContent-Disposition: form-data; name="
     parts = [f'{disposition}"{key}"\r\n\r\n{value}\r\n' for key, value in fields.items()]
     shown = "".join(" " if char in "\r\n" else char for char in file.name).replace('"', "%22")

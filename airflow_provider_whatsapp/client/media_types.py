@@ -161,33 +161,20 @@ _MP4_BRAND = re.compile(
 
 
 def type_by_suffix(name: str) -> str | None:
-    """
-    Return the MIME type of a file name's suffix, the same on every machine; None: the suffix has no type.
-
-    :param name: File name or path.
-    """
+    """Return the MIME type of a file name's suffix, the same on every machine; None: the suffix has no type."""
     return _TYPE_BY_SUFFIX.get(PurePosixPath(name).suffix.lower())
 
 
 def stated_type(mime_type: str) -> str | None:
-    """
-    Return a MIME type in WhatsApp's form, without parameters; None if it says nothing.
-
-    :param mime_type: A MIME type in any case, with or without parameters: ``audio/ogg; codecs=opus``.
-    """
+    """Return a MIME type in WhatsApp's form, without parameters; None if it says nothing."""
     bare = mime_type.partition(";")[0].strip().lower()
     return None if bare in ("", "application/octet-stream") else _ALIASES.get(bare, bare)
 
 
 def type_of(head: bytes, *, named: str | None, kind: str | None = None) -> str:
-    """
-    Return a file's MIME type; if its content has a type that WhatsApp accepts, the content decides.
-
-    :param head: The first ``HEAD`` bytes.
-    :param named: The type by its name or a caller; None: not known.
-    :param kind: The kind to send it as, if known: MP4's container holds video and audio.
-    :raises ValueError: The named type has a signature that the content lacks; the error says what the content is.
-    """
+    """Return a file's MIME type; if its content has a type that WhatsApp accepts, the content decides."""
+    # The head is the first HEAD bytes; the kind matters because MP4's container holds video and audio. A ValueError
+    # says that the named type has a signature that the content lacks.
     found = () if _only_begins_like_one(head, named) else _types_by_content(head, named)
     if not found:
         return _type_without_signature(head, named)
@@ -286,12 +273,7 @@ _CONTAINERS: dict[bytes, Callable[[bytes, str | None], tuple[str, ...]]] = {
 
 
 def shown_name(name: str, mime_type: str) -> str:
-    """
-    Return a document's name as its recipient sees it: without folders, and with the suffix that opens it.
-
-    :param name: A file name, or a whole path.
-    :param mime_type: The document's type.
-    """
+    """Return a document's name as its recipient sees it: without folders, and with the suffix that opens it."""
     last = _last(name) or "file"
     suffix = PurePosixPath(last).suffix
     own = _TYPE_BY_SUFFIX.get(suffix.lower())
@@ -301,12 +283,7 @@ def shown_name(name: str, mime_type: str) -> str:
 
 
 def link_name(link: str | None, name: str | None = None) -> str | None:
-    """
-    Return the name that a linked or uploaded document shows; None: no suffix is known that would open it.
-
-    :param link: The link; None: it is an upload.
-    :param name: The name, as a caller gives it; it gets the link's suffix if it has none.
-    """
+    """Return the name that a linked or uploaded document shows; None: no suffix is known that would open it."""
     try:
         last = _last(unquote(urlsplit(link or "").path))
     except ValueError:

@@ -62,14 +62,7 @@ async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 
 
 async def in_fair_thread(conn_id: str, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """
-    Run a function that calls a gateway, like ``in_thread``, in one of the threads that its connection may use.
-
-    :param conn_id: The Airflow connection.
-    :param function: The function.
-    :param args: Its arguments.
-    :param kwargs: Its keyword arguments.
-    """
+    """Run a function that calls a gateway, like ``in_thread``, in one of the threads that its connection may use."""
     loop = asyncio.get_running_loop()
     free = _shares.setdefault(loop, {}).setdefault(conn_id, asyncio.Semaphore(THREADS_EACH))
     await free.acquire()

@@ -259,12 +259,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         return env
 
     def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
-        """
-        Render the fields; a header or button value that native rendering turns into None becomes a dash.
-
-        :param context: The context of a callback.
-        :param jinja_env: Jinja's environment; None: that of ``get_template_env``.
-        """
+        """Render the fields; a header or button value that native rendering turns into None becomes a dash."""
         from airflow_provider_whatsapp.notifications.wording import without_gaps
 
         header, buttons = self.header, self.buttons

@@ -213,12 +213,7 @@ class WhatsAppChoiceOperator(AskingOperator):
 
 
 def check_options(options: Sequence[Any]) -> None:
-    """
-    Check that a list can hold options.
-
-    :param options: The options, as the DAG's author gives them.
-    :raises ValueError: A list cannot hold them; the error states the limit.
-    """
+    """Check that a list can hold options; the ValueError states the limit."""
     if len(options) > MAX_OPTIONS:
         raise ValueError(f"options: {len(options)} are too many; a list holds {MAX_OPTIONS} at most")
     for option in options:

@@ -310,13 +310,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         return ledger, self._carried(context, varies=True), recipients
 
     def delivery_complete(self, context: Context, event: Any = None, until: float = 0.0) -> dict[str, Any]:
-        """
-        Return the report once the wait for delivery is over.
-
-        :param context: Airflow's context.
-        :param event: The trigger's event.
-        :param until: Unix time in seconds at which the wait is over.
-        """
+        """Return the report once the wait for delivery is over; ``until`` is the Unix time in seconds of its end."""
         with self._last_use_of_part(context):
             return super().delivery_complete(context, event, until)
 

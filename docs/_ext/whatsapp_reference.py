@@ -60,7 +60,7 @@ INNER = {
         "logger",
     ),
     *("parameters", "shown_fields", "hidden_by", "readers", "results_file", "template_id", "to_payload"),
-    *("declared_arguments", "filled_fields", "native_fields", "file_fields"),
+    *("declared_arguments", "masked", "filled_fields", "native_fields", "file_fields"),
 }
 """Members that carry docstrings for those who work on the package, and tell users nothing."""
 

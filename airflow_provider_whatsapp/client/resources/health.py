@@ -63,11 +63,7 @@ class Entity:
 
     @classmethod
     def parse(cls, item: dict[str, Any]) -> Self:
-        """
-        Return an entity from Graph's JSON; parts of another form are left out.
-
-        :param item: Graph's JSON.
-        """
+        """Return an entity from Graph's JSON; parts of another form are left out."""
         listed = (each for each in _list(item.get("errors")) if isinstance(each, dict))
         errors = [error for error in listed if error.get("error_code") not in _CALLS][:MAX_REASONS]
         notes = [note for note in _list(item.get("additional_info")) if isinstance(note, str)]
@@ -114,11 +110,7 @@ class Health:
 
     @classmethod
     def parse(cls, answer: Any) -> Self:
-        """
-        Return the health in Graph's ``health_status``; a value of another form gives no entities.
-
-        :param answer: The field's value.
-        """
+        """Return the health in Graph's ``health_status``; a value of another form gives no entities."""
         if not isinstance(answer, dict):
             return cls(unread="WhatsApp's answer contains no health_status")
         items = [item for item in _list(answer.get("entities")) if isinstance(item, dict)]
@@ -133,19 +125,11 @@ class Health:
         return _worst(entity.state for entity in self.entities)
 
     def of(self, state: State) -> tuple[Entity, ...]:
-        """
-        Return the entities with a state.
-
-        :param state: The state, such as BLOCKED.
-        """
+        """Return the entities with a state."""
         return tuple(entity for entity in self.entities if entity.state == state)
 
     def joined(self, other: Health | None) -> Health:
-        """
-        Return both together; for an entity in both, the worse state.
-
-        :param other: Another node's health; None: return this one.
-        """
+        """Return both together; for an entity in both, the worse state."""
         if other is None:
             return self
         found: dict[tuple[str, str], Entity] = {}
@@ -175,11 +159,7 @@ class Health:
         return "; ".join(filter(None, (_bounded(found), unread)))
 
     def check(self) -> None:
-        """
-        Refuse to send if that is certain to fail.
-
-        :raises AccountError: An entity is BLOCKED; the error has Meta's reason and solution.
-        """
+        """Raise AccountError, with Meta's reason and solution, if an entity is BLOCKED: a message would fail."""
         blocked = self.of("BLOCKED")
         if blocked:
             why = _bounded("; ".join(entity.describe() for entity in blocked))
@@ -200,7 +180,7 @@ class HealthStatus(Resource):
         """
         Return the health of the sending number, its account, business and app.
 
-        :raises APIError: WhatsApp refused; see :func:`is_refusal`.
+        :raises APIError: WhatsApp refused, for example because this connection may not read health.
         """
         return self._node(self._config.require("phone_number_id"))
 
@@ -208,7 +188,7 @@ class HealthStatus(Resource):
         """
         Return the health of the account, its business and app.
 
-        :raises APIError: WhatsApp refused; see :func:`is_refusal`.
+        :raises APIError: WhatsApp refused, for example because this connection may not read health.
         """
         return self._node(self._config.require("waba_id"))
 
@@ -217,7 +197,7 @@ class HealthStatus(Resource):
         Return the health of a template, its account, business and app.
 
         :param template_id: ID of the template.
-        :raises APIError: WhatsApp refused; see :func:`is_refusal`.
+        :raises APIError: WhatsApp refused, for example because this connection may not read health.
         """
         return self._node(graph_id(template_id, "template_id"))
 
@@ -226,21 +206,12 @@ class HealthStatus(Resource):
 
 
 def is_refusal(error: WhatsAppError) -> bool:
-    """
-    Return whether an error means that this connection may not read health, which says nothing about messages.
-
-    :param error: The error of reading it.
-    """
+    """Return whether an error means that this connection may not read health, which says nothing about messages."""
     return error.code is not None and isinstance(error, InvalidRequestError | PermissionDeniedError)
 
 
 def number_health(client: WhatsAppClient, *, seconds: float = SECONDS) -> Health:
-    """
-    Return the sender's health before another request, within a bounded time; an error makes it unknown.
-
-    :param client: The client.
-    :param seconds: Seconds after which the check is given up.
-    """
+    """Return the sender's health before another request, within some seconds; an error makes it unknown."""
     try:
         with client.within(seconds) as brief:
             return brief.health.number()
@@ -249,25 +220,12 @@ def number_health(client: WhatsAppClient, *, seconds: float = SECONDS) -> Health
 
 
 def fetch_number_health(client: WhatsAppClient) -> Health:
-    """
-    Return the health of the sending number; it is unknown if this connection may not read it.
-
-    :param client: The client.
-    :raises WhatsAppError: The number does not exist, the gateway did not answer, or a setting is wrong.
-    """
+    """Return the health of the sending number; it is unknown if this connection may not read it."""
     return _readable(client.health.number)
 
 
 def fetch_template_health(client: WhatsAppClient, name: str, language: str) -> Health:
-    """
-    Return the health of a template; it is unknown if this connection may not read it.
-
-    :param client: The client.
-    :param name: Name of the template.
-    :param language: Language of the template.
-    :raises NotFoundError: The account has no such template.
-    :raises WhatsAppError: The gateway did not answer, or a setting is wrong.
-    """
+    """Return the health of a template; it is unknown if this connection may not read it."""
     return _readable(partial(_template, client, name, language))
 
 

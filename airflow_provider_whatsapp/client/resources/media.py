@@ -104,12 +104,7 @@ class Media(Resource):
 
 
 def as_media_file(source: Any, **options: Any) -> MediaFile:
-    """
-    Return a source as a checked media file; it is not checked again if it is one already.
-
-    :param source: The source to upload.
-    :param options: As for :func:`~airflow_provider_whatsapp.client.media.media_file`.
-    """
+    """Return a source as a checked media file; it is not checked again if it is one already."""
     return (
         source if hasattr(source, "mime_type") and hasattr(source, "size") else media_file(source, **options)
     )

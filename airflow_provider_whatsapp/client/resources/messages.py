@@ -178,12 +178,7 @@ def _check_marketing(body: dict[str, Any], *, group: bool) -> None:
 
 
 def check_callback_data(text: str) -> str:
-    """
-    Return callback data after checking that Meta accepts it.
-
-    :param text: The data, which Meta repeats in every status.
-    :raises PayloadError: It is empty or too long.
-    """
+    """Return callback data after checking that Meta accepts it."""
     if not text.strip():
         raise PayloadError("is empty", field="callback_data", advice="Leave it out, or give a text.")
     if len(text) > MAX_CALLBACK_DATA:

@@ -136,11 +136,8 @@ class MessageHistory(Resource):
 
 
 def furthest(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """
-    Return the furthest of a message's events, as status, timestamp and error.
-
-    :param events: Events as Graph gives them, in any order; both of Graph's sets of names are read.
-    """
+    """Return the furthest of a message's events, in any order, as status, timestamp and error."""
+    # Both of Graph's sets of names are read.
     rank = {name: place for place, name in enumerate(STATUS_ORDER)}
     best: dict[str, Any] = {"status": "accepted", "timestamp": None, "error": None}
     for event in events:

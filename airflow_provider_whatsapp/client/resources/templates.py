@@ -254,12 +254,7 @@ def _check_renamed(fields: Mapping[str, Any]) -> None:
 
 
 def check_form(template: dict[str, Any]) -> None:
-    """
-    Check that a template has Graph's form, as far as this package relies on it.
-
-    :param template: The template in an answer, including its components, buttons and cards.
-    :raises ServerError: A field has another type.
-    """
+    """Check that a template has Graph's form, as far as this package relies on it, or raise ServerError."""
     rest = [template]
     while rest:
         node = rest.pop()

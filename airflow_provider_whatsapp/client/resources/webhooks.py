@@ -93,7 +93,7 @@ class Webhooks(Resource):
         """
         Set the app's override for the account; Meta calls the address, which has to answer with the challenge.
 
-        :param url: The address; see :func:`check_url`.
+        :param url: The address, which Meta can call by https.
         :param verify_token: The token that Meta sends to it.
         :raises APIError: The address did not answer (2200), or the app is not subscribed (100).
         """
@@ -156,13 +156,8 @@ def _subscription(item: Mapping[str, Any]) -> Subscription:
 
 
 def check_url(url: str, *, local: bool = False) -> str:
-    """
-    Return an address after checking that Meta can call it.
-
-    :param url: The address, as the user gives it.
-    :param local: The gateway is on this machine, like the sandbox, so the address may be too, by http.
-    :raises PayloadError: Meta would refuse it, or call another one.
-    """
+    """Return an address after checking that Meta can call it."""
+    # local: the gateway is on this machine, like the sandbox, so the address may be too, by http.
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -198,11 +193,7 @@ def _check_parts(url: str, parts: SplitResult) -> None:
 
 
 def shown(url: str) -> str:
-    """
-    Return an address without parts that may be secret: long parts of its path, a query, a user.
-
-    :param url: The address.
-    """
+    """Return an address without parts that may be secret: long parts of its path, a query, a user."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
