@@ -10,25 +10,19 @@ from pathlib import Path
 from tests.airflow.running import bag_of, dagbag_module, speak_the_newest_version_alone
 
 
-def keep_api_server():
+def keep_between_tasks():
     """
-    Let ``dag.test()`` keep its API server from task to task, as Airflow 3.3 does: making one takes seconds.
+    Let ``dag.test()`` keep what Airflow makes for each task: its API server, and what validates a rendered field.
 
-    That server speaks its newest version alone.
+    Airflow 3.3 keeps the server itself, which takes seconds to make. It speaks its newest version alone.
     """
-    from airflow.sdk.execution_time import supervisor
+    from airflow.sdk.execution_time import supervisor, task_runner
 
     if not hasattr(supervisor.in_process_api_server, "cache_info"):
         supervisor.in_process_api_server = functools.lru_cache(maxsize=1)(supervisor.in_process_api_server)
-    speak_the_newest_version_alone()
-
-
-def keep_validator():
-    """Let tasks keep what validates a rendered field: Airflow makes one for each field of each task."""
-    from airflow.sdk.execution_time import task_runner
-
     if not hasattr(task_runner.TypeAdapter, "cache_info"):
         task_runner.TypeAdapter = functools.cache(task_runner.TypeAdapter)
+    speak_the_newest_version_alone()
 
 
 def prepare_to_run_alone():
@@ -44,8 +38,7 @@ def prepare_to_run_alone():
         async with httpx.AsyncClient(transport=api, base_url="http://in-process") as client:
             await client.get("/health")
 
-    keep_api_server()
-    keep_validator()
+    keep_between_tasks()
     asyncio.run(ask())
 
 

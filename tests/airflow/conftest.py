@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.airflow.alone import keep_api_server, keep_validator, prepare_to_run_alone, run_alone
+from tests.airflow.alone import keep_between_tasks, prepare_to_run_alone, run_alone
 from tests.airflow.running import dagbag_module, has_state_store
 
 ROOT = Path(__file__).parents[2]
@@ -39,8 +39,7 @@ def dag_bag():
     from airflow.utils.db import initdb
 
     initdb()
-    keep_api_server()
-    keep_validator()
+    keep_between_tasks()
     sync_once()
     bag = dagbag_module().DagBag(str(folder))
     assert bag.import_errors == {}

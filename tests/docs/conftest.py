@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.airflow.alone import keep_api_server
+from tests.airflow.alone import keep_between_tasks
 from tests.airflow.running import bag_of, dagbag_module
 
 
@@ -18,7 +18,7 @@ def airflow_database():
     from airflow.utils.db import initdb
 
     initdb()
-    keep_api_server()
+    keep_between_tasks()
 
 
 @pytest.fixture
