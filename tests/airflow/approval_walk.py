@@ -107,9 +107,8 @@ def answer_two_by_their_links(airflow, sandbox):
         page.locator("[name=password]").fill(airflow.password)
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_text("Delete May?").first).to_be_visible()
-        assert states(airflow, run)["approve", 0] in ("deferred", "awaiting_input"), (
-            "opening it answers nothing"
-        )
+        state = states(airflow, run)["approve", 0]
+        assert state in ("deferred", "awaiting_input"), f"opening it answers nothing, and it is {state}"
         page.get_by_role("button", name="Approve").click()
         airflow.wait_for(lambda: states(airflow, run)["approve", 0] == "success")
         page.goto(f"{airflow.url}/{reject}")
@@ -178,7 +177,8 @@ def answer_by_a_press(airflow, sandbox, events, log):
     (second,) = airflow.wait_for(lambda: asked(2))
     press(first, ada, "Approve", 0)
     logged("asks with other messages")
-    assert states(airflow, "tap%2B1", "tap")["approve", -1] in ("running", *waiting), "nothing was answered"
+    state = states(airflow, "tap%2B1", "tap")["approve", -1]
+    assert state in ("running", *waiting), f"nothing was answered, and it is {state}: {airflow.log_of('tap')}"
 
     wait_for_the_end_of_its_process(airflow, "dag_id='tap', task_id='approve', run_id='tap+1', try_number=2")
     events.deliver(60)

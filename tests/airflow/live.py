@@ -133,6 +133,11 @@ class LiveAirflow:
         """Say whether the DAG processor has found a DAG."""
         return self.rows(f"SELECT 1 FROM serialized_dag WHERE dag_id = '{dag_id}'")
 
+    def log_of(self, dag_id):
+        """Return what the scheduler has logged about a DAG, its last 20 lines."""
+        log = (self.folder / "scheduler.log").read_text().splitlines()
+        return "\n".join([line for line in log if dag_id in line][-20:])
+
     def rows(self, query, name="airflow"):
         """Ask a database in its home."""
         file = f"file:{self.folder}/{name}.db?mode=ro"
