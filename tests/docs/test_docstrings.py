@@ -9,7 +9,7 @@ import inspect
 import re
 
 from tests.docs.pages import ROOT
-from tests.docs.test_prose import DIRECTIVE
+from tests.docs.test_prose import directives
 
 PACKAGE = "airflow_provider_whatsapp"
 PATHS = sorted((ROOT / PACKAGE).rglob("*.py"))
@@ -25,9 +25,8 @@ def reference():
 
     The single ones are defined elsewhere, and their module passes them on.
     """
-    pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
     modules, single = {}, set()
-    for name, options in DIRECTIVE.findall(pages):
+    for name, options in directives():
         module = importlib.import_module(f"{PACKAGE}.{name}")
         if ":no-members:" not in options:
             modules[module.__name__] = set(

@@ -140,10 +140,15 @@ def test_what_alerts_record_is_their_throttle_state(path):
 DIRECTIVE = re.compile(r"^\.\. automodule:: airflow_provider_whatsapp\.(\S+)\n((?: +:.*\n)*)", re.MULTILINE)
 
 
+def directives():
+    """Return the modules that the reference describes, each with the options of its directive."""
+    pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
+    return sorted(DIRECTIVE.findall(pages))
+
+
 def described():
     """Return the modules that the reference describes, each with whether their classes are in it."""
-    pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
-    return sorted((name, ":no-members:" not in options) for name, options in DIRECTIVE.findall(pages))
+    return [(name, ":no-members:" not in options) for name, options in directives()]
 
 
 def shown(module, members):
